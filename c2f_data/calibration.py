@@ -1,0 +1,120 @@
+"""The result of a calibration, as it is stored: protocol, curves, crossings, resolutions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from c2f_data.artefacts import read_json, write_json
+from c2f_data.curve import CalibrationCurve, Crossing
+from c2f_data.provenance import Provenance
+from c2f_data.resample import ResampleSpec
+
+SCHEMA = "c2f-calibration"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LevelResolution:
+    """A level, its number of classes, and the resolution of its images.
+
+    Attributes:
+        resolution: shorter side in pixels; for the finest level the median native side; None
+            where the calibration gave no answer.
+        native: the images are the untouched originals (the finest level).
+    """
+
+    name: str
+    count: int
+    resolution: int | None
+    native: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How accuracy was measured: everything that can move the answer.
+
+    Attributes:
+        classifier: ``probe`` (linear classifiers on frozen features), ``finetune`` (the whole
+            network) or the path of a classifier that was loaded.
+        backbone: network whose features are classified.
+        taps: names of its three maps, for a torchvision model.
+        weights: where its weights came from: a file name, ``torchvision`` or ``from scratch``.
+        weights_path: the file, absolute, where one was given.
+        images: ``val`` or ``test``.
+        scheme: ``held-out validation``, ``cross-validation`` or ``official test``.
+        n: images measured at each resolution.
+        cap: highest resolution in pixels that the sweep can see.
+        cap_reason: what sets the cap, in words.
+        native_side: median shorter side of the measured images, in pixels.
+        spec: the resampling chain.
+        precision: number format of the network, ``float32`` or ``bfloat16``.
+        seed: of the split, the training and the order of images.
+    """
+
+    classifier: str
+    backbone: str
+    taps: tuple[str, ...]
+    weights: str
+    weights_path: str | None
+    images: str
+    scheme: str
+    n: int
+    cap: int
+    cap_reason: str
+    native_side: int
+    spec: ResampleSpec
+    precision: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationResult:
+    """What `c2f calibrate` found.
+
+    Attributes:
+        dataset: name of the data set.
+        layout: how it was read, in words.
+        levels: coarse to fine.
+        curves: one a level, coarse to fine.
+        crossings: one a level but the coarsest, fine to coarse: the first gives r_med, the
+            second r_low.
+        predictions: folder of the per-image predictions, relative to the calibration's folder.
+        index_fingerprint, taxonomy_fingerprint: what it was measured on.
+        images_evaluated: images times resolutions put through the network.
+        warnings: one line each.
+    """
+
+    dataset: str
+    layout: str
+    levels: tuple[LevelResolution, ...]
+    protocol: Protocol
+    curves: tuple[CalibrationCurve, ...]
+    crossings: tuple[Crossing, ...]
+    predictions: str
+    index_fingerprint: str
+    taxonomy_fingerprint: str
+    images_evaluated: int
+    warnings: tuple[str, ...]
+    provenance: Provenance
+
+    @property
+    def answered(self) -> bool:
+        """Every crossing has a resolution."""
+        return all(crossing.resolution is not None for crossing in self.crossings)
+
+    def curve(self, level: str) -> CalibrationCurve:
+        """The curve of a level."""
+        return next(curve for curve in self.curves if curve.level == level)
+
+
+def write_result(path: Path, result: CalibrationResult) -> None:
+    """Write result.json, atomically."""
+    write_json(path, result, schema=SCHEMA, version=SCHEMA_VERSION)
+
+
+def read_result(path: Path) -> CalibrationResult:
+    """Read result.json. Raises ArtefactError: absent, damaged, of another version."""
+    return read_json(
+        path, CalibrationResult, schema=SCHEMA, version=SCHEMA_VERSION, maker="c2f calibrate"
+    )

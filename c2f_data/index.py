@@ -1,0 +1,102 @@
+"""What a data set contains: every source gives the same DatasetIndex."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from c2f_data.artefacts import fingerprint
+from c2f_data.errors import DataSetError
+from c2f_data.taxonomy import Taxonomy
+
+TRAIN = "train"
+TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One image.
+
+    Attributes:
+        image_id: stable name, unique in the data set (its path relative to the image folder).
+        path: POSIX path relative to the data set's root.
+        label: class id at the finest level.
+        split: ``train`` or ``test``, as the data set's authors split it.
+        bytes: size of the file.
+    """
+
+    image_id: str
+    path: str
+    label: int
+    split: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class DatasetIndex:
+    """All images of a data set with their labels, in a fixed order.
+
+    Attributes:
+        dataset: name, for example ``cub``; also the name of its folder in the workspace.
+        root: folder that the records' paths are relative to.
+        layout: which adapter read it, in words.
+        warnings: what the adapter noticed and a user should know, one line each.
+    """
+
+    dataset: str
+    root: Path
+    layout: str
+    taxonomy: Taxonomy
+    records: tuple[ImageRecord, ...]
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.records:
+            raise DataSetError(f"{self.root}: no images", "Check --root.")
+        seen: set[str] = set()
+        for record in self.records:
+            if record.image_id in seen:
+                raise DataSetError(
+                    f"{self.root}: image {record.image_id!r} is listed twice",
+                    "Remove one of the two entries.",
+                )
+            seen.add(record.image_id)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """(images,) class ids at the finest level."""
+        return np.asarray([record.label for record in self.records], dtype=np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Over ids, labels, splits, file sizes and the hierarchy; not over the folder's place."""
+        rows = [[r.image_id, r.label, r.split, r.bytes] for r in self.records]
+        return fingerprint([self.dataset, self.taxonomy.fingerprint, rows])
+
+    def positions(self, split: str) -> NDArray[np.int64]:
+        """Positions of a split's images in ``records``, ascending."""
+        return np.asarray([i for i, r in enumerate(self.records) if r.split == split], np.int64)
+
+    def path(self, position: int) -> Path:
+        """Absolute path of an image."""
+        return self.root / self.records[position].path
+
+    def paths(self, positions: Sequence[int] | NDArray[np.int64]) -> list[Path]:
+        """Absolute paths of several images."""
+        return [self.path(int(i)) for i in positions]
+
+    def limited(self, per_class: int) -> DatasetIndex:
+        """At most ``per_class`` images of each class and split, the first ones: for a quick try."""
+        counts: dict[tuple[int, str], int] = {}
+        kept = []
+        for record in self.records:
+            key = (record.label, record.split)
+            counts[key] = counts.get(key, 0) + 1
+            if counts[key] <= per_class:
+                kept.append(record)
+        return replace(self, records=tuple(kept))

@@ -1,0 +1,191 @@
+"""Resolution, defined once: the one canonical resizer, and the sweep of resolutions.
+
+A resolution r is the shorter side in pixels of the reduced image: aspect kept, never enlarged
+above native, reduced straight from the full image by an antialiased filter on uint8. The reduced
+image is then enlarged to the network's input. Every number that depends on this chain carries its
+:class:`ResampleSpec`.
+
+This is the only file of c2f_data that knows torch: its antialiased uint8 kernel gives the same
+bytes for every layout, batch and thread count, lies within two grey levels of Pillow's, and is
+several times as fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from c2f_data.errors import ConfigError
+
+Pixels = NDArray[np.uint8]
+
+LOWEST_RESOLUTION = 2
+DEFAULT_LOWEST = 12
+DEFAULT_POINTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ResampleSpec:
+    """The whole chain from a decoded image to the network's input.
+
+    Attributes:
+        filter: kernel of the reduction and of the enlargement.
+        antialias: widen the kernel by the reduction factor. False exists for tests that show
+            what goes wrong without it; no command offers it.
+        rounding: how a side that is not whole is rounded.
+        fit: ``shorter``: aspect kept, the shorter side becomes ``enlarge_to``; ``squash``: both
+            sides become ``enlarge_to`` (what HBP does for Cars).
+        enlarge_to: side in pixels that reduced images are brought to.
+        crop: side in pixels of the square that the network sees (centre crop in tests).
+        engine: which implementation made the pixels.
+    """
+
+    filter: Literal["bicubic", "bilinear"] = "bicubic"
+    antialias: bool = True
+    rounding: Literal["half up"] = "half up"
+    fit: Literal["shorter", "squash"] = "shorter"
+    enlarge_to: int = 512
+    crop: int = 448
+    engine: Literal["torch uint8"] = "torch uint8"
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.crop <= self.enlarge_to <= 4096:
+            raise ConfigError(
+                f"input {self.crop} px cropped from {self.enlarge_to} px",
+                "The crop must be at least 8 px and no larger than the enlarged side.",
+            )
+
+    @classmethod
+    def for_input(cls, crop: int, fit: Literal["shorter", "squash"] = "shorter") -> ResampleSpec:
+        """The paper's geometry at another input size: 512 to 448, so 8/7 of the crop."""
+        return cls(crop=crop, enlarge_to=(8 * crop + 6) // 7, fit=fit)
+
+
+def reduced_size(height: int, width: int, resolution: int) -> tuple[int, int]:
+    """(height, width) at a resolution: shorter side exact, longer side rounded half up."""
+    short, long = min(height, width), max(height, width)
+    other = (2 * long * resolution + short) // (2 * short)
+    return (resolution, other) if height <= width else (other, resolution)
+
+
+def reduce(pixels: Pixels, resolution: int, spec: ResampleSpec) -> Pixels:
+    """Reduce an image to a resolution.
+
+    Args:
+        pixels: (height, width, 3) uint8, at native resolution.
+        resolution: shorter side in pixels; at or above native the image is returned untouched.
+
+    Returns:
+        (h, w, 3) uint8 with min(h, w) = resolution.
+    """
+    height, width = pixels.shape[:2]
+    if resolution >= min(height, width):
+        return pixels
+    return _resize(pixels, reduced_size(height, width, resolution), spec)
+
+
+def reduce_all(pixels: Pixels, resolutions: Sequence[int], spec: ResampleSpec) -> Iterator[Pixels]:
+    """Every resolution of one decoded image, each straight from the full image."""
+    for resolution in resolutions:
+        yield reduce(pixels, resolution, spec)
+
+
+def enlarge(pixels: Pixels, spec: ResampleSpec) -> Pixels:
+    """Bring a reduced (or native) image to the side that the network's crop is taken from."""
+    height, width = pixels.shape[:2]
+    size = (
+        (spec.enlarge_to, spec.enlarge_to)
+        if spec.fit == "squash"
+        else reduced_size(height, width, spec.enlarge_to)
+    )
+    return pixels if size == (height, width) else _resize(pixels, size, spec)
+
+
+def center_crop(pixels: Pixels, size: int) -> Pixels:
+    """The middle (size, size, 3) square, rounded towards the upper left."""
+    height, width = pixels.shape[:2]
+    top, left = (height - size) // 2, (width - size) // 2
+    return pixels[top : top + size, left : left + size]
+
+
+def to_input(pixels: Pixels, spec: ResampleSpec) -> Pixels:
+    """Enlarge and take the centre crop: (crop, crop, 3) uint8, what the network sees in a test."""
+    return center_crop(enlarge(pixels, spec), spec.crop)
+
+
+def _resize(pixels: Pixels, size: tuple[int, int], spec: ResampleSpec) -> Pixels:
+    # (H, W, 3) memory is a channels_last (1, 3, H, W) tensor: no copy on the way in or out.
+    source = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).unsqueeze(0)
+    resized = interpolate(source, size, mode=spec.filter, antialias=spec.antialias)
+    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionSweep:
+    """The resolutions to measure, in pixels, strictly descending, below the network's cap.
+
+    The untouched images are always measured first and are not part of the tuple.
+
+    Raises:
+        ConfigError: empty, not descending, or below 2 px.
+    """
+
+    resolutions: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        values = self.resolutions
+        if not values:
+            raise ConfigError(
+                "the sweep is empty", "Give resolutions in pixels: --sweep 224,160,112."
+            )
+        for before, after in pairwise(values):
+            if after >= before:
+                raise ConfigError(
+                    f"the sweep is not descending: {after} px follows {before} px",
+                    "Give every resolution once, the highest first: --sweep 224,160,112.",
+                )
+        if values[-1] < LOWEST_RESOLUTION:
+            raise ConfigError(
+                f"the sweep goes down to {values[-1]} px",
+                f"Stop at {LOWEST_RESOLUTION} px or above.",
+            )
+
+    @classmethod
+    def geometric(
+        cls, cap: int, *, lowest: int = DEFAULT_LOWEST, points: int = DEFAULT_POINTS
+    ) -> ResolutionSweep:
+        """About ``points`` resolutions in equal ratios below ``cap`` down to ``lowest`` pixels."""
+        if lowest >= cap:
+            raise ConfigError(
+                f"images of {cap} px leave nothing to sweep above {lowest} px",
+                "Use larger images or a larger --input-size.",
+            )
+        values = np.geomspace(cap, lowest, points + 1)[1:]
+        whole = sorted({int(np.floor(v + 0.5)) for v in values if v < cap - 0.5}, reverse=True)
+        return cls(tuple(whole))
+
+    def check_cap(self, cap: int, why: str) -> None:
+        """Refuse resolutions that the network's input can't show. Raises ConfigError."""
+        above = [r for r in self.resolutions if r > cap]
+        if above:
+            raise ConfigError(
+                f"the sweep starts at {above[0]} px, but {why} ends at {cap} px",
+                f"Start at {cap} px or below, or raise --input-size if the images allow it.",
+            )
+
+
+def input_cap(native_sides: NDArray[np.int64], spec: ResampleSpec) -> int:
+    """The highest resolution a sweep can see: min(median native shorter side, enlarged side)."""
+    return int(min(int(np.median(native_sides)), spec.enlarge_to))
+
+
+def limit_threads() -> None:
+    """Let torch use one thread in this process: for workers, of which there is one a core."""
+    torch.set_num_threads(1)

@@ -1,0 +1,213 @@
+"""What a set of shards holds, decided before the first byte is written.
+
+A :class:`ShardPlan` is everything that determines the content, and nothing else: two machines
+with equal plans and equal images write equal bytes, whatever the time, the folder or the number
+of processes. Its fingerprint is in every shard, in the manifest and in every file name.
+
+The plan carries a :class:`Reduction`, the part of a ResampleSpec that makes reduced pixels. The
+other part (enlarged side, crop, fit) is a choice of the training, so changing it keeps the shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from c2f_data.artefacts import fingerprint
+from c2f_data.errors import ConfigError
+from c2f_data.index import DatasetIndex
+from c2f_data.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from c2f_data.resample import ResampleSpec
+
+SCHEMA = "c2f-shard"
+SCHEMA_VERSION = 1
+
+# Names inside a shard; docs and the README's example use the same ones.
+IMAGE_IDS = "image_ids"
+LABELS = "labels"
+CLASSES = "classes"
+IMAGES = "images"
+PAYLOAD = "payload"
+OFFSETS = "offsets"
+SIZES = "sizes"
+CRC32 = "crc32"
+CANONICAL = "canonical"
+
+SOURCE_ENCODING = "source"
+LOSSLESS_ENCODING: Final = "webp-lossless"
+
+# One shard: large enough that its fsync and its sidecar cost nothing, small enough to be redone.
+TARGET_BYTES = 64 * 1024 * 1024
+# A small data set still gives several processes something to do. A constant, because the number
+# of processes must not show in the result.
+SMALLEST_NUMBER_OF_SHARDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LevelPlan:
+    """A level and the resolution of its images.
+
+    Attributes:
+        name: level name, for example ``genus``.
+        count: number of classes.
+        resolution: shorter side in pixels; None: native, the source's own bytes.
+
+    Raises:
+        ConfigError: the name can't name a dataset, or the resolution is below 2 px.
+    """
+
+    name: str
+    count: int
+    resolution: int | None
+
+    def __post_init__(self) -> None:
+        if self.name in ("", ".", "..") or "/" in self.name or "\0" in self.name:
+            raise ConfigError(
+                f"a level named {self.name!r}",
+                "Rename that column of the table: letters, no slash.",
+            )
+        if self.resolution is not None and self.resolution < 2:
+            raise ConfigError(
+                f"{self.name} at {self.resolution} px", "Give 2 px or more: --resolution LEVEL=R."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """The part of a ResampleSpec that determines reduced pixels; see there for the meanings."""
+
+    filter: Literal["bicubic", "bilinear"]
+    antialias: bool
+    rounding: Literal["half up"]
+    engine: Literal["torch uint8"]
+
+    @classmethod
+    def of(cls, spec: ResampleSpec) -> Reduction:
+        return cls(spec.filter, spec.antialias, spec.rounding, spec.engine)
+
+    def spec(self) -> ResampleSpec:
+        """A ResampleSpec that reduces like this one (its input geometry is the default)."""
+        # Here, because it imports torch, which reading shards never needs.
+        from c2f_data.resample import ResampleSpec
+
+        return ResampleSpec(
+            filter=self.filter,
+            antialias=self.antialias,
+            rounding=self.rounding,
+            engine=self.engine,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """Everything that determines the content of a set of shards, besides the images' bytes.
+
+    Attributes:
+        dataset: name of the data set.
+        index_fingerprint: over image ids, labels, splits, file sizes and the hierarchy.
+        taxonomy_fingerprint: over the hierarchy.
+        levels: coarse to fine; the finest is native, every other has a resolution.
+        reduction: how reduced images are made.
+        encoding: how pixels are stored where the source's bytes are not.
+        target_bytes: source bytes in a shard, exceeded by less than its last image.
+
+    Raises:
+        ConfigError: a coarser level without a resolution, or a finest level with one.
+    """
+
+    dataset: str
+    index_fingerprint: str
+    taxonomy_fingerprint: str
+    levels: tuple[LevelPlan, ...]
+    reduction: Reduction
+    encoding: Literal["webp-lossless"]
+    target_bytes: int
+
+    def __post_init__(self) -> None:
+        if not self.levels:
+            raise ConfigError("no levels", "Give a table with at least two levels.")
+        *coarser, finest = self.levels
+        missing = [level.name for level in coarser if level.resolution is None]
+        if missing:
+            raise ConfigError(
+                f"no resolution for {', '.join(missing)}",
+                f"Run `c2f calibrate`, or give it: --resolution {missing[0]}=R.",
+            )
+        if finest.resolution is not None:
+            raise ConfigError(
+                f"{finest.name} at {finest.resolution} px, but the finest level stays native",
+                f"Leave out --resolution {finest.name}.",
+            )
+        if self.target_bytes < 1:
+            raise ConfigError(f"shards of {self.target_bytes} bytes", "Give 1 byte or more.")
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint([SCHEMA, SCHEMA_VERSION, self])
+
+    @property
+    def native(self) -> LevelPlan:
+        """The finest level, whose images are the source's own bytes."""
+        return self.levels[-1]
+
+
+def plan_levels(taxonomy: Taxonomy, resolutions: Mapping[str, int]) -> tuple[LevelPlan, ...]:
+    """One LevelPlan a level, coarse to fine.
+
+    Args:
+        resolutions: level name to shorter side in pixels, for every level but the finest.
+
+    Raises:
+        TaxonomyError: no level of that name.
+        ConfigError: a resolution is missing, too small, or given for the finest level.
+    """
+    for name in resolutions:
+        taxonomy.level_index(name)
+    return tuple(
+        LevelPlan(name, len(names), resolutions.get(name))
+        for name, names in zip(taxonomy.levels, taxonomy.names, strict=True)
+    )
+
+
+def make_plan(
+    index: DatasetIndex,
+    levels: tuple[LevelPlan, ...],
+    spec: ResampleSpec,
+    *,
+    target_bytes: int | None = None,
+) -> ShardPlan:
+    """Fix what the shards of a data set will hold.
+
+    Args:
+        target_bytes: source bytes in a shard; None: 64 MiB, or an eighth of a small data set.
+
+    Raises:
+        ConfigError: the levels are not those of the index, or have no resolution.
+    """
+    taxonomy = index.taxonomy
+    asked = tuple((level.name, level.count) for level in levels)
+    have = tuple((name, taxonomy.count(name)) for name in taxonomy.levels)
+    if asked != have:
+        raise ConfigError(
+            f"{index.dataset} has the levels {_described(have)}, not {_described(asked)}",
+            "The hierarchy changed since the calibration: run `c2f calibrate` again.",
+        )
+    if target_bytes is None:
+        total = sum(record.bytes for record in index.records)
+        target_bytes = max(1, min(TARGET_BYTES, -(-total // SMALLEST_NUMBER_OF_SHARDS)))
+    return ShardPlan(
+        dataset=index.dataset,
+        index_fingerprint=index.fingerprint,
+        taxonomy_fingerprint=taxonomy.fingerprint,
+        levels=levels,
+        reduction=Reduction.of(spec),
+        encoding=LOSSLESS_ENCODING,
+        target_bytes=target_bytes,
+    )
+
+
+def _described(levels: tuple[tuple[str, int], ...]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in levels)

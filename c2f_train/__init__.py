@@ -1,0 +1,1 @@
+"""Everything with a network: training, calibration, prediction, reports."""

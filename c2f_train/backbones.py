@@ -1,0 +1,300 @@
+"""Networks that give three feature maps. The only file that knows torchvision's models.
+
+A backbone takes uint8 images, normalises them as its weights expect, and returns X, Y, Z: for
+VGG-16 the outputs of relu5_1, relu5_2 and relu5_3 (section 3.2 of the paper).
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from c2f_data.errors import ArtefactError, ConfigError
+from c2f_train.tiny import TinyVGG
+
+Maps = tuple[Tensor, Tensor, Tensor]
+RANDOM = "none"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+VGG16_TAPS = (25, 27, 29)
+DOWNLOAD_TIMEOUT = 20.0
+
+
+class Backbone(nn.Module):
+    """uint8 images to three maps.
+
+    Attributes:
+        name: ``vgg16``, ``tiny`` or a torchvision name.
+        channels: channels of the three maps.
+        taps: names of the three maps, where the rule or the user chose them.
+        source: where the weights came from, in words.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        body: nn.Module,
+        channels: tuple[int, int, int],
+        taps: tuple[str, ...] = (),
+        source: str = "from scratch",
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.body = body
+        self.channels = channels
+        self.taps = taps
+        self.source = source
+        mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
+        std = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
+        # (x / 255 - mean) / std as one multiplication and one addition.
+        self.register_buffer("scale", 1 / (255 * std), persistent=False)
+        self.register_buffer("shift", -mean / std, persistent=False)
+
+    def forward(self, images: Tensor) -> Maps:
+        """(B, 3, H, W) uint8 to three (B, c, h, w) maps of one size."""
+        x = images.float().mul_(self.scale).add_(self.shift)
+        first, second, third = self.body(x)
+        return first, second, third
+
+
+class Vgg16(nn.Module):
+    """The convolutions of VGG-16 up to relu5_3, with torchvision's parameter names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torchvision.models import vgg16
+
+        self.features = vgg16(weights=None).features[: VGG16_TAPS[-1] + 1]
+
+    def forward(self, x: Tensor) -> Maps:
+        taken = []
+        for position, layer in enumerate(self.features):
+            x = layer(x)
+            if position in VGG16_TAPS:
+                taken.append(x)
+        return taken[0], taken[1], taken[2]
+
+
+class _Extractor(nn.Module):
+    """A torchvision model cut at three named nodes."""
+
+    def __init__(self, extractor: nn.Module, taps: Sequence[str]) -> None:
+        super().__init__()
+        self.extractor = extractor
+        self.names = tuple(taps)
+
+    def forward(self, x: Tensor) -> Maps:
+        maps = self.extractor(x)
+        return maps[self.names[0]], maps[self.names[1]], maps[self.names[2]]
+
+
+def default_input_size(name: str) -> int:
+    """The side in pixels that a backbone's images are cropped to unless the user says more."""
+    return 128 if name == "tiny" else 448
+
+
+def build_backbone(name: str, weights: str | None, taps: Sequence[str] = ()) -> Backbone:
+    """Build a backbone with its weights.
+
+    Args:
+        name: ``vgg16``, ``tiny`` or a torchvision model name.
+        weights: a file (.safetensors, .pth); ``none`` for random ones; None for the usual ones
+            (ImageNet by torchvision; random for ``tiny``).
+        taps: three node names of a torchvision model; empty: the last three activations that
+            share the size of the last map.
+
+    Raises:
+        ConfigError: no such model, or no three maps in it.
+        ArtefactError: the weights are absent, damaged or of another network.
+    """
+    if name == "tiny":
+        tiny = TinyVGG()
+        return _with_weights(Backbone(name, tiny, tiny.channels), weights or RANDOM)
+    if name == "vgg16":
+        if taps:
+            raise ConfigError("--taps with vgg16", "vgg16 always gives relu5_1, relu5_2, relu5_3.")
+        return _with_weights(Backbone(name, Vgg16(), (512, 512, 512)), weights)
+    return _torchvision(name, weights, tuple(taps))
+
+
+def _with_weights(backbone: Backbone, weights: str | None) -> Backbone:
+    if weights == RANDOM:
+        return backbone
+    if weights is None:
+        state, backbone.source = _torchvision_state(backbone.name), "torchvision ImageNet"
+    else:
+        state, backbone.source = read_state(Path(weights)), Path(weights).name
+    _load(backbone.body, state, backbone.source)
+    return backbone
+
+
+def _load(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load what the module needs; a classifier that the file also holds is left alone."""
+    own = module.state_dict()
+    # A c2f model names its trunk "backbone.body."; torchvision's names have no prefix.
+    prefix = "backbone.body." if any(k.startswith("backbone.body.") for k in state) else ""
+    found = {key: state[prefix + key] for key in own if prefix + key in state}
+    wrong = [k for k in own if k not in found or found[k].shape != own[k].shape]
+    if wrong:
+        raise ArtefactError(
+            f"{source}: {len(wrong)} of {len(own)} tensors are missing or of another shape "
+            f"(first: {wrong[0]})",
+            "Give the weights of this very backbone, with torchvision's key names.",
+        )
+    module.load_state_dict({key: value.to(own[key].dtype) for key, value in found.items()})
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict without running any code in it.
+
+    Raises:
+        ArtefactError: absent, or not a file of tensors.
+    """
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.is_file():
+        raise ArtefactError(f"{path}: no such weights file", "Check --weights.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise ArtefactError(
+            f"{path}: not a weights file ({str(error).splitlines()[0]})",
+            "Give a .safetensors or .pth file that holds tensors only.",
+        ) from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ArtefactError(f"{path}: not a state dict", "Save model.state_dict(), not the model.")
+    return {str(key): value for key, value in state.items()}
+
+
+def _torchvision_state(name: str) -> dict[str, Tensor]:
+    """ImageNet weights from torch's cache, downloaded by torch where that is possible."""
+    import socket
+
+    from torchvision.models import get_model_weights
+
+    choices: Any = get_model_weights(name)
+    url = cast("str", choices.DEFAULT.url)
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)  # torch.hub sets none: offline it may wait forever
+    try:
+        state = torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", progress=False, check_hash=True, weights_only=True
+        )
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        file = url.rsplit("/", 1)[-1]
+        raise ArtefactError(
+            f"the ImageNet weights of {name} are not here and can't be downloaded ({error})",
+            f"Put {file} into {folder}, or give a file: --weights FILE (--weights none: random).",
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+    return cast("dict[str, Tensor]", state)
+
+
+def _torchvision(name: str, weights: str | None, taps: tuple[str, ...]) -> Backbone:
+    from torchvision.models import get_model, list_models
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    if name not in list_models(module=_classification_module()):
+        raise ConfigError(
+            f"no backbone {name!r}", "Use vgg16, tiny or the name of a torchvision classifier."
+        )
+    model = get_model(name, weights=None)
+    chosen = taps or _last_three(name, model)
+    _, nodes = _node_names(model)
+    unknown = [tap for tap in chosen if tap not in nodes]
+    if unknown:
+        raise ConfigError(
+            f"{name} has no feature map {unknown[0]!r}",
+            f"Its last nodes: {', '.join(nodes[-12:])}.",
+        )
+    source = "from scratch"
+    if weights != RANDOM:
+        state = _torchvision_state(name) if weights is None else read_state(Path(weights))
+        source = "torchvision ImageNet" if weights is None else Path(weights).name
+        _load(model, state, source)
+    body = _Extractor(create_feature_extractor(model, list(chosen)), chosen)
+    with torch.no_grad():
+        maps = body.eval()(torch.zeros(1, 3, 224, 224))
+    if any(m.ndim != 4 or m.shape[2:] != maps[0].shape[2:] for m in maps):
+        shapes = ", ".join(str(tuple(m.shape)) for m in maps)
+        raise ConfigError(
+            f"the taps of {name} differ in size: {shapes}", "Choose maps of one size."
+        )
+    channels = (maps[0].shape[1], maps[1].shape[1], maps[2].shape[1])
+    return Backbone(name, body, channels, tuple(chosen), source)
+
+
+def _classification_module() -> Any:
+    import torchvision.models
+
+    return torchvision.models
+
+
+def _node_names(model: nn.Module) -> tuple[list[str], list[str]]:
+    from torchvision.models.feature_extraction import get_graph_node_names
+
+    train, evaluation = get_graph_node_names(model)
+    return list(train), list(evaluation)
+
+
+_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish)
+
+
+def _last_three(name: str, model: nn.Module) -> tuple[str, ...]:
+    """The last three activations whose maps have the size of the network's last maps.
+
+    Networks whose activations are hidden inside larger modules (EfficientNet) or computed
+    channels-last (ConvNeXt) give their last three block outputs, or any three last maps.
+    """
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    modules = dict(model.named_modules())
+    _, nodes = _node_names(model)
+    with torch.no_grad():
+        maps = create_feature_extractor(model.eval(), nodes)(torch.zeros(1, 3, 224, 224))
+    sizes = {n: _spatial_size(maps[n]) for n in nodes}
+    for size in sorted({size for size in sizes.values() if size > 1}):
+        same = [n for n in nodes if sizes[n] == size]
+        kinds = (
+            [n for n in same if isinstance(_module_of(n, modules), _ACTIVATIONS)],
+            [n for n in same if n.rpartition(".")[2].startswith("add")],
+            same,
+        )
+        for candidates in kinds:
+            if len(candidates) >= 3:
+                return tuple(candidates[-3:])
+    raise ConfigError(
+        f"{name} has no three maps of one size at its end",
+        f"Name three feature maps: --taps A,B,C (its last nodes: {', '.join(nodes[-8:])}).",
+    )
+
+
+def _spatial_size(value: Any) -> int:
+    """Side of a square (1, C, h, h) map; 0 for anything else."""
+    if isinstance(value, Tensor) and value.ndim == 4 and value.shape[2] == value.shape[3]:
+        return value.shape[2]
+    return 0
+
+
+def _module_of(node: str, modules: Mapping[str, nn.Module]) -> nn.Module | None:
+    """The module behind a graph node; a module used again is called ``name_1``, ``name_2``."""
+    if node in modules:
+        return modules[node]
+    base, _, number = node.rpartition("_")
+    return modules.get(base) if number.isdigit() else None

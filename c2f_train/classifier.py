@@ -1,0 +1,252 @@
+"""The classifiers of a calibration: trained on I_high, or loaded.
+
+``probe``: linear classifiers on the frozen features of a pretrained backbone; right for a CPU.
+``finetune``: the whole network is trained; right for a GPU, or for a backbone from scratch.
+Cross-validation gives one model a fold, each trained without that fold's images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from c2f_data.artefacts import fingerprint
+from c2f_data.errors import ArtefactError, ConfigError
+from c2f_data.index import DatasetIndex
+from c2f_data.resample import ResampleSpec
+from c2f_data.splits import Evaluation
+from c2f_train.backbones import Backbone
+from c2f_train.checkpoint import MODEL_JSON, ModelMeta, load_models, save_models
+from c2f_train.config import Precision
+from c2f_train.data import FilePictures
+from c2f_train.finetune import FROM_SCRATCH, PRETRAINED, Recipe, finetune
+from c2f_train.inference import extract_features
+from c2f_train.model import HierarchicalClassifier, build_model
+from c2f_train.probe import fit_probe
+from c2f_train.progress import Progress
+
+AUTO, PROBE, FINETUNE = "auto", "probe", "finetune"
+POOLING = "average"
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What every way of making a classifier needs.
+
+    Attributes:
+        folder: where classifiers of this protocol are kept.
+        key: fingerprint of everything that determines them.
+    """
+
+    index: DatasetIndex
+    evaluation: Evaluation
+    spec: ResampleSpec
+    device: torch.device
+    precision: Precision
+    seed: int
+    workers: int
+    folder: Path
+    key: str
+    progress: Progress
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return tuple(len(names) for names in self.index.taxonomy.names)
+
+    def train_fingerprint(self, fold: int = 0) -> str:
+        """Of the ids of the images that a fold's model is trained on."""
+        return fingerprint([self.index.records[i].image_id for i in self.evaluation.train[fold]])
+
+
+def choose_kind(choice: str, backbone: str, weights: str | None, device: torch.device) -> str:
+    """``auto``: a probe on a CPU, fine-tuning on a GPU; a backbone from scratch has to be trained.
+
+    Raises:
+        ConfigError: not a kind and not a folder; or a probe on random features.
+    """
+    scratch = weights == "none" or (backbone == "tiny" and weights is None)
+    if choice == AUTO:
+        return FINETUNE if scratch or device.type == "cuda" else PROBE
+    if choice == PROBE and scratch:
+        raise ConfigError(
+            f"a probe on {backbone} without weights would classify random features",
+            "Use --classifier finetune, or give --weights FILE.",
+        )
+    if choice in (PROBE, FINETUNE):
+        return choice
+    if not (Path(choice) / MODEL_JSON).is_file():
+        raise ConfigError(
+            f"--classifier {choice}: neither probe nor finetune, and no folder with {MODEL_JSON}",
+            "Give probe, finetune or the folder of a model that c2f saved.",
+        )
+    return choice
+
+
+def recipe_for(backbone: Backbone, epochs: int | None) -> Recipe:
+    """How a backbone is fine-tuned."""
+    base = FROM_SCRATCH if backbone.source == "from scratch" else PRETRAINED
+    if epochs is None:
+        return base
+    return Recipe(epochs, base.trunk_lr, base.head_lr, base.weight_decay, base.batch_size)
+
+
+def trained_classifiers(
+    trainer: Trainer, backbone: Backbone, kind: str, recipe: Recipe
+) -> tuple[HierarchicalClassifier, ...]:
+    """One model a fold: read back if this protocol's were finished before, else trained.
+
+    Raises:
+        ImageError: a training image can't be decoded.
+        ArtefactError: the stored classifier is damaged.
+    """
+    folder = trainer.folder / "classifier"
+    if (folder / MODEL_JSON).exists():
+        trainer.progress.note(f"Classifier: read from {folder}")
+        models, _ = load_models(folder)
+    elif kind == PROBE:
+        models = _probes(trainer, backbone)
+        save_models(folder, models, _meta(trainer, backbone))
+    else:
+        models = _finetuned(trainer, backbone, recipe)
+        save_models(folder, models, _meta(trainer, backbone))
+    return tuple(model.to(trainer.device) for model in models)
+
+
+def _meta(trainer: Trainer, backbone: Backbone) -> ModelMeta:
+    taxonomy = trainer.index.taxonomy
+    return ModelMeta(
+        backbone=backbone.name,
+        taps=backbone.taps,
+        pooling=POOLING,
+        dim=0,
+        weights=backbone.source,
+        taxonomy=taxonomy.name,
+        levels=taxonomy.levels,
+        paths=taxonomy.paths,
+        trained=taxonomy.levels,
+        spec=trainer.spec,
+        resolutions=(),
+        train_fingerprint=trainer.train_fingerprint(),
+        folds=trainer.evaluation.n_folds,
+        seed=trainer.seed,
+    )
+
+
+def _probes(trainer: Trainer, backbone: Backbone) -> tuple[HierarchicalClassifier, ...]:
+    """Features of every training image once, then one fit a fold."""
+    index = trainer.index
+    model = build_model(backbone, POOLING, 0, trainer.counts, trainer.seed).to(trainer.device)
+    used = sorted({i for part in trainer.evaluation.train for i in part})
+    with trainer.progress.task("Features of the training images", len(used)) as task:
+        features = extract_features(
+            model,
+            FilePictures(index, tuple(used)),
+            trainer.spec,
+            trainer.device,
+            trainer.precision,
+            workers=trainer.workers,
+            task=task,
+        ).numpy()
+    codes = index.taxonomy.codes[index.labels]
+    row = {position: i for i, position in enumerate(used)}
+    models = []
+    with trainer.progress.task("Fitting the probe", trainer.evaluation.n_folds) as task:
+        for part in trainer.evaluation.train:
+            chosen = np.asarray([row[i] for i in part])
+            models.append(fit_probe(model, features[chosen], codes[np.asarray(part)]))
+            task.advance()
+    return tuple(models)
+
+
+def _finetuned(
+    trainer: Trainer, backbone: Backbone, recipe: Recipe
+) -> tuple[HierarchicalClassifier, ...]:
+    codes = trainer.index.taxonomy.codes[trainer.index.labels]
+    start = {k: v.clone() for k, v in backbone.state_dict().items()}
+    models = []
+    for fold, part in enumerate(trainer.evaluation.train):
+        model = build_model(backbone, POOLING, 0, trainer.counts, trainer.seed)
+        if fold:
+            model = _own_copy(model, start)
+        folds = trainer.evaluation.n_folds
+        finetune(
+            model,
+            FilePictures(trainer.index, part),
+            codes[np.asarray(part)],
+            trainer.spec,
+            recipe,
+            trainer.device,
+            trainer.precision,
+            seed=trainer.seed,
+            workers=trainer.workers,
+            snapshot=trainer.folder / f"training-{fold}",
+            key=fingerprint([trainer.key, fold]),
+            progress=trainer.progress,
+            what="Training on I_high" + (f", fold {fold + 1} of {folds}" if folds > 1 else ""),
+        )
+        models.append(model.cpu())
+    return tuple(models)
+
+
+def _own_copy(
+    model: HierarchicalClassifier, start: dict[str, torch.Tensor]
+) -> HierarchicalClassifier:
+    """A model whose backbone is a copy with the first weights: the shared one has been trained."""
+    import copy
+
+    own = copy.deepcopy(model)
+    own.backbone.load_state_dict(start)
+    return own
+
+
+def loaded_classifier(
+    folder: Path, index: DatasetIndex, evaluation: Evaluation
+) -> tuple[tuple[HierarchicalClassifier, ...], ModelMeta]:
+    """A classifier that was saved earlier, checked against the data set.
+
+    Raises:
+        ArtefactError: damaged, or it speaks another hierarchy.
+        ConfigError: it may have been trained on the images to be measured.
+    """
+    models, meta = load_models(folder)
+    own = index.taxonomy
+    if (meta.levels, meta.paths) != (own.levels, own.paths):
+        raise ArtefactError(
+            f"{folder}: its {len(meta.paths)} classes are not those of {index.dataset} "
+            f"({len(own.paths)})",
+            "Use a classifier that was trained on this data set and hierarchy.",
+        )
+    untrained = [level for level in meta.levels if level not in meta.trained]
+    if untrained:
+        raise ArtefactError(
+            f"{folder}: it has no trained classifier for {', '.join(untrained)}",
+            "Use a model of every level (c2f train --model mlph).",
+        )
+    if not _has_not_seen(meta, index, evaluation):
+        raise ConfigError(
+            f"{folder}: it may have been trained on the images to be measured",
+            "Measure on the test images: --images test.",
+        )
+    return models[:1] * evaluation.n_folds if meta.folds == 1 else models, meta
+
+
+def _has_not_seen(meta: ModelMeta, index: DatasetIndex, evaluation: Evaluation) -> bool:
+    if evaluation.images == "test":
+        return meta.folds == 1
+    own = fingerprint([index.records[i].image_id for i in evaluation.train[0]])
+    return meta.train_fingerprint == own and meta.folds == evaluation.n_folds
+
+
+def all_unseen(evaluation: Evaluation, index: DatasetIndex) -> Sequence[FilePictures]:
+    """Per fold, the measured images that its model has not been trained on."""
+    return [
+        FilePictures(
+            index,
+            tuple(p for p, f in zip(evaluation.positions, evaluation.folds, strict=True) if f == k),
+        )
+        for k in range(evaluation.n_folds)
+    ]

@@ -1,0 +1,186 @@
+"""Accuracy against resolution: one curve a level, thresholds, crossings with their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markupsafe import Markup
+
+from c2f_data.calibration import CalibrationResult
+from c2f_data.curve import AccuracyPoint, CalibrationCurve, Crossing
+from c2f_train.report import svg
+from c2f_train.report.svg import SIZES, WIDE, Size, tag, text
+from c2f_train.report.wording import interval, listed, percent, percent_short, pixels, suffix
+
+LANE = 30
+BELOW = 54
+LABEL = 24
+
+
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    """Where values lie in a drawing: x of a resolution in pixels, y of a share in [0, 1]."""
+
+    size: Size
+    lowest: float
+    highest: float
+
+    @property
+    def bottom(self) -> float:
+        return self.size.height
+
+    def x(self, resolution: float) -> float:
+        span = math.log(self.highest) - math.log(self.lowest)
+        share = (math.log(resolution) - math.log(self.lowest)) / span
+        return self.size.left + share * (self.size.width - self.size.left - self.size.right)
+
+    def y(self, accuracy: float) -> float:
+        return self.bottom - accuracy * (self.bottom - self.size.top)
+
+
+def accuracy_figure(calibration: CalibrationResult) -> Markup:
+    """The chart as inline SVG, once for wide columns and once for phones."""
+    return Markup("").join(_draw(calibration, size) for size in SIZES)
+
+
+def legend(levels: Sequence[str]) -> list[tuple[Markup, str]]:
+    """(sample, level), fine to coarse; ``levels`` are coarse to fine."""
+    return [(svg.swatch(i), level) for i, level in enumerate(reversed(levels))]
+
+
+def threshold_legend(crossings: Sequence[Crossing]) -> list[tuple[Markup, str]]:
+    """(sample, words) of the threshold lines; levels that share a threshold stand together."""
+    levels: dict[float, list[str]] = {}
+    for crossing in crossings:
+        levels.setdefault(crossing.threshold, []).append(crossing.level)
+    each = [f"{percent_short(value)} ({listed(names)})" for value, names in levels.items()]
+    line = tag("line", class_="threshold", x1=0, x2=38, y1=8, y2=8)
+    sample = tag("svg", line, class_="swatch", viewBox="0 0 38 16", width=38, height=16)
+    return [(sample, f"threshold {listed(each)}")] if each else []
+
+
+def _draw(calibration: CalibrationResult, size: Size) -> Markup:
+    plot = _plot(calibration, size)
+    names = [curve.level for curve in reversed(calibration.curves)]
+    answered = [c for c in calibration.crossings if c.resolution is not None]
+    base = plot.bottom + LANE * len(answered) + (8 if answered else 0)
+    label = (
+        "Accuracy against resolution, one curve a level: "
+        f"{', '.join(names)}. The figures are in the table below the chart."
+    )
+    lanes = [
+        _crossing(plot, c, names, calibration, plot.bottom + LANE * (i + 0.5) + 2)
+        for i, c in enumerate(answered)
+    ]
+    return tag(
+        "svg",
+        svg.y_axis(size, [(plot.y(v / 100), f"{v} %") for v in range(0, 101, 20)]),
+        _thresholds(plot, calibration.crossings),
+        *(_band(plot, i, c) for i, c in enumerate(reversed(calibration.curves))),
+        # A coarser crossing's line passes the lanes above it: their labels come over it.
+        *reversed(lanes),
+        *(_curve(plot, i, c) for i, c in enumerate(reversed(calibration.curves))),
+        svg.x_axis(size, base, _ticks(plot), _title(size)),
+        class_=f"chart {size.name}",
+        viewBox=f"0 0 {size.width} {base + BELOW:g}",
+        role="img",
+        aria_label=label,
+    )
+
+
+def _plot(calibration: CalibrationResult, size: Size) -> _Plot:
+    resolutions = [p.resolution for curve in calibration.curves for p in curve.points]
+    return _Plot(size, 0.93 * min(resolutions), 1.06 * max(resolutions))
+
+
+def _title(size: Size) -> str:
+    wide = "shorter side of the image, pixels (logarithmic; more detail to the right)"
+    return wide if size.name == "wide" else "shorter side, pixels (logarithmic)"
+
+
+def _ticks(plot: _Plot) -> list[tuple[float, str]]:
+    values = svg.log_ticks(plot.lowest, plot.highest, plot.x, 36)
+    return [(plot.x(value), str(value)) for value in values]
+
+
+def _band(plot: _Plot, position: int, curve: CalibrationCurve) -> Markup:
+    upper = [(plot.x(p.resolution), plot.y(p.high)) for p in curve.points]
+    lower = [(plot.x(p.resolution), plot.y(p.low)) for p in reversed(curve.points)]
+    band = tag("path", class_="band", d=svg.path(upper + lower) + "Z")
+    return tag("g", band, class_=svg.series(position))
+
+
+def _curve(plot: _Plot, position: int, curve: CalibrationCurve) -> Markup:
+    places = [(plot.x(p.resolution), plot.y(p.accuracy)) for p in curve.points]
+    marks = [
+        _point(position, curve.level, point, x, y)
+        for point, (x, y) in zip(curve.points, places, strict=True)
+    ]
+    return tag("g", svg.line(position, places), *marks, class_=svg.series(position))
+
+
+def _point(position: int, level: str, point: AccuracyPoint, x: float, y: float) -> Markup:
+    where = "native images" if point.native else pixels(point.resolution)
+    title = (
+        f"{level}, {where}: {percent(point.accuracy)} "
+        f"({interval(point.low, point.high)}), n = {point.n:,}"
+    )
+    ring = tag("circle", class_="ring", cx=x, cy=y, r=9.5) if point.native else ""
+    hit = tag("circle", class_="hit", cx=x, cy=y, r=11)
+    return tag("g", tag("title", title), hit, ring, svg.marker(position, x, y))
+
+
+def _thresholds(plot: _Plot, crossings: Sequence[Crossing]) -> Markup:
+    """One horizontal line a threshold, named in the wide drawing if there is room."""
+    left, right = plot.size.left, plot.size.width - plot.size.right
+    heights = {value: plot.y(value) for value in sorted({c.threshold for c in crossings})}
+    apart = all(below - above >= LABEL for below, above in pairwise(heights.values()))
+    room = apart and plot.size is WIDE
+    drawn = []
+    for value, y in heights.items():
+        drawn.append(tag("line", class_="threshold", x1=left, x2=right, y1=y, y2=y))
+        if room:
+            # Curves are above their threshold at the right: under the line there is space.
+            words = f"threshold {percent_short(value)}"
+            drawn.append(text(right - 4, y + 17, words, anchor="end"))
+    return Markup("").join(drawn)
+
+
+def _crossing(
+    plot: _Plot, crossing: Crossing, names: Sequence[str], calibration: CalibrationResult, y: float
+) -> Markup:
+    """A crossing's lane under the plot: possible range, bracket, answer, and a line up to it."""
+    assert crossing.resolution is not None
+    x = plot.x(crossing.resolution)
+    ends = [plot.x(v) for v in (crossing.interval_low, crossing.interval_high) if v is not None]
+    bracket = [x, plot.x(crossing.upper)] if crossing.upper is not None else [x]
+    left, right = min([*ends, *bracket]), max([*ends, *bracket])
+    levels = [level.name for level in calibration.levels]
+    words = svg.with_suffix("r", suffix(levels, crossing.next_level), pixels(crossing.resolution))
+    return tag(
+        "g",
+        tag("title", _crossing_title(crossing, words.striptags())),
+        tag("line", class_="drop", x1=x, x2=x, y1=plot.y(crossing.threshold), y2=y),
+        tag("line", class_="range", x1=min([*ends, x]), x2=max([*ends, x]), y1=y, y2=y),
+        *(tag("line", class_="range", x1=end, x2=end, y1=y - 6, y2=y + 6) for end in ends),
+        tag("line", class_="bracket", x1=min(bracket), x2=max(bracket), y1=y, y2=y),
+        tag("circle", class_="answer", cx=x, cy=y, r=6),
+        _beside(plot.size, left - 12, right + 12, y + 5, words),
+        class_=svg.series(names.index(crossing.level)),
+    )
+
+
+def _beside(size: Size, left: float, right: float, y: float, words: Markup) -> Markup:
+    """Text at the side that has more room."""
+    if size.width - size.right - right >= left - size.left:
+        return text(right, y, words, kind="answer-label")
+    return text(left, y, words, anchor="end", kind="answer-label")
+
+
+def _crossing_title(crossing: Crossing, words: str) -> str:
+    low, high = crossing.interval_low, crossing.interval_high
+    ends = [pixels(v) if v is not None else "open" for v in (low, high)]
+    return f"{words}; possible range {ends[0]} to {ends[1]}"

@@ -1,0 +1,139 @@
+"""The page: a report and its image strips, drawn by one template without a script or a request."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from c2f_data.artefacts import write_json, write_text
+from c2f_data.provenance import Provenance
+from c2f_train.report import paper, wording
+from c2f_train.report.figures import accuracy_figure, legend, threshold_legend
+from c2f_train.report.images import Strip
+from c2f_train.report.run_report import SCHEMA, SCHEMA_VERSION, RunReport
+from c2f_train.report.training_figure import trained_levels, training_figure
+from c2f_train.results import RunResult
+
+HTML_NAME = "report.html"
+JSON_NAME = "report.json"
+TEMPLATE = "report.html.j2"
+
+
+def render(report: RunReport, strips: Sequence[Strip] = ()) -> str:
+    """The whole page as one HTML text; everything that came from data is escaped."""
+    names = [level.name for level in report.levels]
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            report=report,
+            strips=strips,
+            fine_first=list(reversed(report.levels)),
+            columns=list(range(len(names)))[::-1],
+            chart=accuracy_figure(report.calibration) if report.calibration else "",
+            legend=_chart_legend(report),
+            runs=[(run, training_figure(run), _run_legend(run)) for run in report.runs],
+            steps=_steps(report),
+            made=_made(report),
+            paper=paper,
+            model_names=wording.MODEL_NAMES,
+            classifier=wording.classifier(report.calibration.protocol)
+            if report.calibration
+            else "",
+            symbol=lambda letter, level: _symbol(letter, wording.suffix(names, level)),
+        )
+    )
+
+
+def write_report(
+    folder: Path, report: RunReport, strips: Sequence[Strip] = ()
+) -> tuple[Path, Path]:
+    """Write report.json, then report.html, each atomically.
+
+    Returns:
+        (path of the page, path of the JSON).
+
+    Raises:
+        ArtefactError: the disk refused.
+    """
+    page = render(report, strips)
+    html_path, json_path = folder / HTML_NAME, folder / JSON_NAME
+    write_json(json_path, report, schema=SCHEMA, version=SCHEMA_VERSION)
+    write_text(html_path, page)
+    return html_path, json_path
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("c2f_train", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "counted": wording.counted,
+        "span": lambda point: wording.span(point.low, point.high),
+        "percent": wording.percent,
+        "pixels": wording.pixels,
+        "plural": wording.plural,
+        "sentence": wording.sentence,
+        "settings": _settings,
+        "threshold": wording.threshold,
+        "thousands": lambda value: f"{value:,}",
+    }
+    return environment
+
+
+def _symbol(letter: str, suffix: str) -> Markup:
+    """I_high as it is printed in the paper."""
+    return Markup('<span class="sym"><i>{}</i><sub>{}</sub></span>').format(letter, suffix)
+
+
+def _chart_legend(report: RunReport) -> list[tuple[Markup, str]]:
+    if report.calibration is None:
+        return []
+    levels = [curve.level for curve in report.calibration.curves]
+    return legend(levels) + threshold_legend(report.calibration.crossings)
+
+
+def _run_legend(run: RunResult) -> list[tuple[Markup, str]]:
+    """Samples of the levels that were trained, with the colours they have in every chart."""
+    trained = trained_levels(run)
+    return [
+        (swatch, name)
+        for swatch, name in legend([level.name for level in run.levels])
+        if name in trained
+    ]
+
+
+def _settings(frozen: object) -> list[tuple[str, str]]:
+    """A settings object as (name, value) in words, in its own order."""
+    words = {True: "yes", False: "no", None: "not set", (): "not set"}
+    rows = []
+    for name, value in asdict(frozen).items():  # type: ignore[call-overload]
+        if isinstance(value, bool) or value is None or value == ():
+            shown = words[value]
+        elif isinstance(value, tuple | list):
+            shown = ", ".join(str(part) for part in value)
+        else:
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+        rows.append((name.replace("_", " "), shown))
+    return rows
+
+
+def _made(report: RunReport) -> list[tuple[str, Provenance]]:
+    """(what, its provenance), in the order in which things were made."""
+    found = [("Calibration", report.calibration.provenance)] if report.calibration else []
+    found += [(f"Run “{run.name}”", run.provenance) for run in report.runs]
+    return [*found, ("Report", report.provenance)]
+
+
+def _steps(report: RunReport) -> Markup:
+    """The command lines that made this report, quoted for a shell."""
+    return escape("\n".join(shlex.join(made.command) for _, made in _made(report)))

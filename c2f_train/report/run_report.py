@@ -1,0 +1,244 @@
+"""Everything that a report shows, as one frozen object: the page is drawn from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from c2f_data.artefacts import read_json
+from c2f_data.calibration import CalibrationResult, LevelResolution
+from c2f_data.errors import ArtefactError
+from c2f_data.index import TEST, TRAIN, DatasetIndex
+from c2f_data.provenance import Provenance
+from c2f_data.taxonomy import Taxonomy
+from c2f_train.report import notes, tables, wording
+from c2f_train.report.notes import Note
+from c2f_train.report.tables import AccuracyRow, HierarchyRow
+from c2f_train.results import RunResult
+
+SCHEMA = "c2f-report"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """What the report says of the data set itself.
+
+    Attributes:
+        dataset: its name, for example ``cub``.
+        layout: how it was read, in words.
+        train, test: number of images; None where the images are not at hand.
+        fingerprint: of the index; None where the images are not at hand.
+        warnings: what the source noticed, one line each.
+    """
+
+    dataset: str
+    layout: str
+    train: int | None
+    test: int | None
+    fingerprint: str | None
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_index(cls, index: DatasetIndex) -> DatasetFacts:
+        """The facts of a data set whose images are at hand."""
+        return cls(
+            dataset=index.dataset,
+            layout=index.layout,
+            train=len(index.positions(TRAIN)),
+            test=len(index.positions(TEST)),
+            fingerprint=index.fingerprint,
+            warnings=index.warnings,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One crossing in words.
+
+    Attributes:
+        level: whose accuracy fell.
+        next_level: the level that the resolution is for.
+        symbol: what stands behind r: ``med``, ``low``, or the name of ``next_level``.
+        resolution: shorter side in pixels; None without an answer.
+        bracket: (last measured resolution at or above the threshold, first one below it).
+        possible: the possible range in words; empty without an answer.
+        text: what was measured, with n.
+        advice: what to do, where the answer is missing or doubtful.
+        limit: said where the network's input limits the answer.
+    """
+
+    level: str
+    next_level: str
+    symbol: str
+    resolution: int | None
+    bracket: tuple[int, int] | None
+    possible: str
+    text: str
+    advice: str | None
+    limit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What `c2f report` shows. Levels are coarse to fine everywhere.
+
+    Attributes:
+        headline: sentences, the answer first; n stands in them.
+        levels: with the counts of this data set; a resolution is None where neither a calibration
+            nor a run gives one.
+        r_med, r_low: resolutions in pixels of the middle and the coarsest of three levels.
+        species, genera, families: counts of three levels, finest first; None for other numbers
+            of levels.
+        answers: one a crossing, fine to coarse.
+        hierarchy: counts of this data set, then the paper's (Table 2).
+        accuracy: c2f's rows, then the paper's (Table 3).
+        comparable: the paper's rows are about this very data set and stand in the same table.
+        differences: in what the main run differs from the paper's setting, one line each.
+        notes: warnings with the section they belong to.
+        calibration: None before `c2f calibrate`.
+        runs: finished runs, the main one first.
+        provenance: of this report.
+    """
+
+    dataset: str
+    layout: str
+    train: int | None
+    test: int | None
+    hierarchy_origin: str
+    headline: tuple[str, ...]
+    levels: tuple[LevelResolution, ...]
+    r_med: int | None
+    r_low: int | None
+    species: int | None
+    genera: int | None
+    families: int | None
+    answers: tuple[Answer, ...]
+    hierarchy: tuple[HierarchyRow, ...]
+    accuracy: tuple[AccuracyRow, ...]
+    comparable: bool
+    differences: tuple[str, ...]
+    notes: tuple[Note, ...]
+    index_fingerprint: str | None
+    taxonomy_fingerprint: str
+    calibration: CalibrationResult | None
+    runs: tuple[RunResult, ...]
+    provenance: Provenance
+
+    def notes_on(self, section: Literal["dataset", "calibration", "training"]) -> tuple[str, ...]:
+        """The warnings of one section."""
+        return tuple(note.text for note in self.notes if note.section == section)
+
+
+def build_report(
+    facts: DatasetFacts,
+    taxonomy: Taxonomy,
+    calibration: CalibrationResult | None,
+    runs: Sequence[RunResult],
+    provenance: Provenance,
+) -> RunReport:
+    """Put a report together. Pure: reads no file and no clock.
+
+    Args:
+        taxonomy: the data set's hierarchy, matched to its classes.
+        runs: finished runs, the main one first; may be empty.
+        provenance: of the report itself.
+
+    Raises:
+        ArtefactError: there is neither a calibration nor a run.
+        TaxonomyError: a calibration or run has a level that the hierarchy lacks.
+    """
+    if calibration is None and not runs:
+        raise ArtefactError(
+            f"{facts.dataset}: nothing to report, neither a calibration nor a run",
+            f"Run `c2f calibrate --dataset {facts.dataset}` first.",
+        )
+    levels = _levels(taxonomy, calibration, runs)
+    three = len(levels) == len(wording.THREE)
+    comparable = tables.comparable(facts.dataset, taxonomy)
+    return RunReport(
+        dataset=facts.dataset,
+        layout=facts.layout,
+        train=facts.train,
+        test=facts.test,
+        hierarchy_origin=taxonomy.origin or taxonomy.name,
+        headline=_headline(calibration, runs),
+        levels=levels,
+        r_med=levels[1].resolution if three else None,
+        r_low=levels[0].resolution if three else None,
+        species=levels[2].count if three else None,
+        genera=levels[1].count if three else None,
+        families=levels[0].count if three else None,
+        answers=_answers(calibration, taxonomy.levels) if calibration else (),
+        hierarchy=tables.hierarchy_rows(facts.dataset, taxonomy, facts.train, facts.test),
+        accuracy=tables.accuracy_rows(facts.dataset, taxonomy, runs),
+        comparable=comparable,
+        differences=tables.differences(facts.dataset, taxonomy, runs[0])
+        if runs and comparable
+        else (),
+        notes=notes.collect(facts.warnings, facts.fingerprint, taxonomy, calibration, runs),
+        index_fingerprint=facts.fingerprint,
+        taxonomy_fingerprint=taxonomy.fingerprint,
+        calibration=calibration,
+        runs=tuple(runs),
+        provenance=provenance,
+    )
+
+
+def read_report(path: Path) -> RunReport:
+    """Read report.json. Raises ArtefactError: absent, damaged, of another version."""
+    return read_json(path, RunReport, schema=SCHEMA, version=SCHEMA_VERSION, maker="c2f report")
+
+
+def _levels(
+    taxonomy: Taxonomy, calibration: CalibrationResult | None, runs: Sequence[RunResult]
+) -> tuple[LevelResolution, ...]:
+    """Every level with its resolution: the calibration's, else the main run's."""
+    sources = [source.levels for source in (calibration, *runs[:1]) if source is not None]
+    found: dict[str, LevelResolution] = {}
+    for level in (level for source in sources for level in source):
+        taxonomy.level_index(level.name)
+        if level.name not in found or found[level.name].resolution is None:
+            found[level.name] = level
+    levels = []
+    for name in taxonomy.levels:
+        known = found.get(name)
+        levels.append(
+            LevelResolution(
+                name=name,
+                count=taxonomy.count(name),
+                resolution=known.resolution if known else None,
+                native=known.native if known else name == taxonomy.finest,
+            )
+        )
+    return tuple(levels)
+
+
+def _headline(calibration: CalibrationResult | None, runs: Sequence[RunResult]) -> tuple[str, ...]:
+    sentences = []
+    if calibration is not None:
+        sentences += [wording.headline(calibration), wording.meaning(calibration)]
+    if runs:
+        sentences.append(wording.run_sentence(runs[0], calibrated=calibration is not None))
+    return tuple(sentences)
+
+
+def _answers(calibration: CalibrationResult, levels: Sequence[str]) -> tuple[Answer, ...]:
+    return tuple(
+        Answer(
+            level=c.level,
+            next_level=c.next_level,
+            symbol=wording.suffix(levels, c.next_level),
+            resolution=c.resolution,
+            bracket=(c.upper, c.resolution)
+            if c.upper is not None and c.resolution is not None
+            else None,
+            possible=wording.possible_range(c) if c.resolution is not None else "",
+            text=wording.crossing_sentence(c, calibration.curve(c.level)),
+            advice=wording.advice(c),
+            limit=wording.input_limit(c, calibration.protocol),
+        )
+        for c in calibration.crossings
+    )

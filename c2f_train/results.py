@@ -1,0 +1,93 @@
+"""What a training run leaves behind, as it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from c2f_data.artefacts import read_json, write_json
+from c2f_data.calibration import LevelResolution
+from c2f_data.provenance import Provenance
+from c2f_train.config import TrainConfig
+
+SCHEMA = "c2f-run"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMetrics:
+    """One epoch. Dictionaries are keyed by level, for the levels that were trained.
+
+    Attributes:
+        stage: 1 (classifiers) or 2 (everything).
+        epoch: 1-based within its stage.
+        learning_rate: at the end of the epoch.
+        loss: mean cross-entropy in nats over the epoch's batches.
+        accuracy: share of the training images that were right as they went by.
+        seconds: wall time of the epoch.
+    """
+
+    stage: int
+    epoch: int
+    learning_rate: float
+    loss: dict[str, float]
+    accuracy: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LevelAccuracy:
+    """Test accuracy of one level's classifier at that level's own resolution.
+
+    Attributes:
+        resolution: shorter side in pixels; the median native side at the finest level.
+        low, high: Wilson interval, 95 %.
+        chance: accuracy of always naming the most frequent class of the test images.
+    """
+
+    level: str
+    resolution: int | None
+    native: bool
+    n: int
+    correct: int
+    low: float
+    high: float
+    chance: float
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        levels: of the shards it was trained on, coarse to fine.
+        parameters: number of trained numbers in the network.
+        test: one entry a trained level, coarse to fine.
+        plan_fingerprint: of the shards.
+    """
+
+    name: str
+    dataset: str
+    config: TrainConfig
+    levels: tuple[LevelResolution, ...]
+    parameters: int
+    weights: str
+    epochs: tuple[EpochMetrics, ...]
+    test: tuple[LevelAccuracy, ...]
+    plan_fingerprint: str
+    warnings: tuple[str, ...]
+    provenance: Provenance
+
+
+def write_run(path: Path, result: RunResult) -> None:
+    """Write run.json, atomically: its existence means that the run is finished."""
+    write_json(path, result, schema=SCHEMA, version=SCHEMA_VERSION)
+
+
+def read_run(path: Path) -> RunResult:
+    """Read run.json. Raises ArtefactError: absent, damaged, of another version."""
+    return read_json(path, RunResult, schema=SCHEMA, version=SCHEMA_VERSION, maker="c2f train")

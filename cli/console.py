@@ -1,0 +1,121 @@
+"""What a person sees while c2f works: bars on a terminal, plain lines otherwise. All on stderr."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console as RichConsole
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from c2f_data.artefacts import to_plain
+from c2f_train.progress import Task
+
+# Where stderr is not a terminal (a log, a pipe), a line this often, in seconds.
+PLAIN_INTERVAL = 15.0
+
+
+class Console:
+    """Shows tasks and notes; implements :class:`c2f_train.progress.Progress`."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """One line for the user."""
+        if not self._quiet:
+            self._rich.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """One line that --quiet does not hide."""
+        self._rich.print(f"Warning: {text}", markup=False, style="yellow")
+
+    @contextmanager
+    def task(self, what: str, total: int) -> Iterator[Task]:
+        """A task of ``total`` steps."""
+        if self._quiet:
+            yield _Plain("", total, None)
+        elif self._rich.is_terminal:
+            with self._bar() as bar:
+                yield _Bar(bar, bar.add_task(what, total=total))
+        else:
+            plain = _Plain(what, total, self._rich)
+            yield plain
+            plain.finish()
+
+    def _bar(self) -> Progress:
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._rich,
+            transient=True,
+        )
+
+
+class _Bar:
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+
+    def advance(self, steps: int = 1) -> None:
+        self._bar.advance(self._task, steps)
+
+
+class _Plain:
+    """A line at the start, now and then, and at the end."""
+
+    def __init__(self, what: str, total: int, console: RichConsole | None) -> None:
+        self._what, self._total, self._console = what, total, console
+        self._done = 0
+        self._started = self._last = time.monotonic()
+
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
+        now = time.monotonic()
+        if now - self._last >= PLAIN_INTERVAL:
+            self._last = now
+            left = (now - self._started) / max(1, self._done) * (self._total - self._done)
+            self._line(f"{self._done}/{self._total}, about {left:.0f} s left")
+
+    def finish(self) -> None:
+        self._line(f"{self._done}/{self._total}, {time.monotonic() - self._started:.1f} s")
+
+    def _line(self, text: str) -> None:
+        if self._console is not None:
+            self._console.print(f"{self._what}: {text}", markup=False)
+
+
+def print_json(value: object) -> None:
+    """One object on stdout."""
+    click.echo(json.dumps(to_plain(value), indent=2, ensure_ascii=False))
+
+
+def level_aliases(levels: Any) -> dict[str, int | None]:
+    """``species``, ``genera``, ``families``, ``r_med``, ``r_low`` beside the general ``levels``.
+
+    Args:
+        levels: objects with ``name``, ``count`` and ``resolution``, coarse to fine.
+    """
+    plural = {"species": "species", "genus": "genera", "family": "families"}
+    aliases: dict[str, int | None] = {
+        plural[level.name]: level.count for level in levels if level.name in plural
+    }
+    if len(levels) == 3:
+        aliases |= {"r_med": levels[1].resolution, "r_low": levels[0].resolution}
+    return aliases

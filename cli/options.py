@@ -1,0 +1,179 @@
+"""Options that mean the same in every command, and where their values come from.
+
+Precedence: defaults < C2F_* environment < TOML file (--config) < flags.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from c2f_data.errors import ConfigError
+from c2f_data.open_dataset import DatasetChoice
+from c2f_data.taxonomy import DEFAULT_LEVELS
+from c2f_data.workspace import DEFAULT, Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Option(click.Option):
+    """An option whose value in a TOML file wins over the environment (click has it the other way)."""
+
+    def consume_value(
+        self, ctx: click.Context, opts: Mapping[str, Any]
+    ) -> tuple[Any, ParameterSource]:
+        value, source = super().consume_value(ctx, opts)
+        from_file = (ctx.default_map or {}).get(self.name or "")
+        if source is ParameterSource.ENVIRONMENT and from_file is not None:
+            return from_file, ParameterSource.DEFAULT_MAP
+        return value, source
+
+
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """``click.option`` with the precedence above."""
+    return click.option(*names, cls=Option, **settings)
+
+
+def _read_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """Make a TOML file's values the command's defaults; unknown keys are refused."""
+    if path is None:
+        return None
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", "Check --config.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML ({error})", "Correct the file.") from error
+    table = values.get(ctx.info_name or "", values)
+    table = {key.replace("-", "_"): value for key, value in table.items()}
+    known = {parameter.name for parameter in ctx.command.params}
+    unknown = [key for key in table if key not in known and not isinstance(table[key], dict)]
+    if unknown:
+        raise ConfigError(
+            f"{path}: {unknown[0]!r} is not an option of c2f {ctx.info_name}",
+            f"Its options: {', '.join(sorted(name for name in known if name))}.",
+        )
+    ctx.default_map = {key: value for key, value in table.items() if key in known}
+    return path
+
+
+def _stacked(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def common_options(function: F) -> F:
+    """--workspace --config --json --quiet."""
+    return _stacked(
+        option(
+            "--workspace",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=DEFAULT,
+            show_default=True,
+            help="Folder that everything is written to.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            is_eager=True,
+            expose_value=False,
+            callback=_read_config,
+            help="TOML file with option values, at its top or in a table named as the command.",
+        ),
+        option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
+        option("-q", "--quiet", is_flag=True, help="No progress and no notes."),
+    )(function)
+
+
+def dataset_options(function: F) -> F:
+    """--dataset --root --taxonomy --levels --allow-partial."""
+    return _stacked(
+        option("--dataset", help="cub, folder or demo; default: the workspace's current one."),
+        option(
+            "--root",
+            type=click.Path(path_type=Path),
+            help="Folder of the data set; default: where it was found before.",
+        ),
+        option("--taxonomy", help="cub, cars or a CSV with one column a level."),
+        option(
+            "--levels",
+            default=",".join(DEFAULT_LEVELS),
+            show_default=True,
+            help="Level columns of that CSV, coarse to fine.",
+        ),
+        option(
+            "--allow-partial",
+            is_flag=True,
+            help="Accept a table with classes that have no images.",
+        ),
+    )(function)
+
+
+def compute_options(function: F) -> F:
+    """--device --precision --seed --workers."""
+    return _stacked(
+        option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu."),
+        option(
+            "--precision",
+            type=click.Choice(["auto", "float32", "bfloat16"]),
+            default="auto",
+            show_default=True,
+            help="Number format of the network.",
+        ),
+        option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True),
+        option(
+            "--workers",
+            type=click.IntRange(0, 256),
+            default=0,
+            show_default=True,
+            help="Processes that decode images beside the network.",
+        ),
+    )(function)
+
+
+def backbone_options(function: F) -> F:
+    """--weights --taps --fit."""
+    return _stacked(
+        option("--weights", help="Backbone weights: .pth, .safetensors, a model folder, or none."),
+        option("--taps", default="", help="Three feature maps of a torchvision backbone: A,B,C."),
+    )(function)
+
+
+def workspace_of(folder: Path) -> Workspace:
+    """The workspace, made if it is not there."""
+    workspace = Workspace(folder)
+    workspace.check_writable()
+    return workspace
+
+
+def choice_of(
+    dataset: str | None, root: Path | None, taxonomy: str | None, levels: str, allow_partial: bool
+) -> DatasetChoice:
+    """The data set options as one object."""
+    return DatasetChoice(dataset, root, taxonomy, names(levels), allow_partial)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``"a, b"`` to ``("a", "b")``."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def assignments(values: Sequence[str], what: str) -> dict[str, str]:
+    """``["genus=0.7"]`` to ``{"genus": "0.7"}``. Raises click.BadParameter."""
+    pairs = {}
+    for value in values:
+        level, sign, number = value.partition("=")
+        if not sign or not level or not number:
+            message = f"{value!r} is not LEVEL=VALUE"
+            raise click.BadParameter(message, param_hint=what)
+        pairs[level.strip()] = number.strip()
+    return pairs

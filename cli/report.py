@@ -1,0 +1,135 @@
+"""``c2f report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c2f_data.errors import ArtefactError, C2FError
+from c2f_data.hierarchy.table import read_taxonomy
+from c2f_data.open_dataset import DatasetChoice, current_dataset, open_dataset
+from c2f_data.workspace import DatasetFolder, Workspace
+
+from .console import Console, print_json
+from .demo_data import ensure_demo
+from .options import common_options, option, workspace_of
+from .steps import read_calibration
+
+if TYPE_CHECKING:
+    from c2f_data.index import DatasetIndex
+    from c2f_train.report import RunReport, Strip
+    from c2f_train.results import RunResult
+
+
+@click.command("report")
+@option("--dataset", help="Default: the workspace's current data set.")
+@option("--run", "run_name", help="Run to show first.  [default: the last finished]")
+@option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write to; default: report/ in the data set's folder.",
+)
+@common_options
+def report(
+    dataset: str | None,
+    run_name: str | None,
+    out: Path | None,
+    workspace: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write report.json and report.html: one page, readable without a network.
+
+    \b
+    Example:
+      c2f report
+    """
+    console = Console(quiet=quiet)
+    place = workspace_of(workspace)
+    name = current_dataset(place, DatasetChoice(dataset=dataset))
+    folder = place.dataset(name)
+    console.note(f"Data set: {name}")
+    html, json_file = write(place, folder, name, run_name, out, console)
+    if as_json:
+        print_json({"dataset": name, "html": str(html), "json": str(json_file)})
+    else:
+        click.echo(str(html))
+    console.note(f"Next: open {html} in a browser")
+
+
+def write(
+    workspace: Workspace,
+    folder: DatasetFolder,
+    name: str,
+    run_name: str | None,
+    out: Path | None,
+    console: Console,
+) -> tuple[Path, Path]:
+    """Gather what there is and write the page; returns (html, json)."""
+    from c2f_data.provenance import collect
+    from c2f_train.report import DatasetFacts, build_report, write_report
+
+    calibration = read_calibration(folder)
+    runs = _runs(folder, run_name)
+    if calibration is None and not runs:
+        raise ArtefactError(
+            f"{folder.folder}: neither a calibration nor a finished run of {name}",
+            f"Run c2f calibrate --dataset {name} first.",
+        )
+    try:
+        choice = ensure_demo(name, DatasetChoice(dataset=name), console)
+        index, _, _ = open_dataset(workspace, choice)
+        facts, taxonomy = DatasetFacts.from_index(index), index.taxonomy
+    except C2FError as error:
+        # A report needs the results; without the images it only lacks the strip of pictures.
+        console.warn(f"no sample images: {error.message}")
+        index = None
+        layout = calibration.layout if calibration else "shards"
+        facts = DatasetFacts(name, layout, train=None, test=None, fingerprint=None)
+        taxonomy = read_taxonomy(folder.hierarchy, name)
+    made = collect(device="cpu", seed=calibration.protocol.seed if calibration else 0)
+    page = build_report(facts, taxonomy, calibration, runs, made)
+    strips = _strips(index, page, runs) if index is not None else []
+    return write_report(out or folder.report, page, strips)
+
+
+def _runs(folder: DatasetFolder, first: str | None) -> list[RunResult]:
+    from c2f_train.results import read_run
+
+    runs = [read_run(path / "run.json") for path in folder.finished_runs()]
+    if first is not None:
+        chosen = [run for run in runs if run.name == first]
+        if not chosen:
+            raise ArtefactError(
+                f"{folder.runs}: no finished run {first!r}",
+                f"Finished: {', '.join(run.name for run in runs) or 'none'}.",
+            )
+        runs = chosen + [run for run in runs if run.name != first]
+    return runs
+
+
+def _strips(index: DatasetIndex, page: RunReport, runs: list[RunResult]) -> list[Strip]:
+    """The first test image (or the first image) at every level's resolution."""
+    from c2f_data.decode import decode_file
+    from c2f_data.index import TEST
+    from c2f_data.resample import ResampleSpec
+    from c2f_train.report import make_strip
+
+    if page.calibration is not None:
+        spec = page.calibration.protocol.spec
+    else:
+        spec = ResampleSpec.for_input(runs[0].config.input_size, runs[0].config.fit)
+    test = index.positions(TEST)
+    chosen: Any = test[0] if test.size else 0
+    record = index.records[int(chosen)]
+    return [
+        make_strip(
+            decode_file(index.path(int(chosen))).pixels,
+            page.levels,
+            spec,
+            image_id=record.image_id,
+            classes=index.taxonomy.paths[record.label],
+        )
+    ]

@@ -1,0 +1,115 @@
+"""Steps that more than one command takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from c2f_data.errors import ArtefactError
+from c2f_data.hierarchy.table import write_taxonomy
+from c2f_data.index import DatasetIndex
+from c2f_data.taxonomy import Taxonomy
+from c2f_data.workspace import DatasetFolder
+
+from .console import Console
+
+if TYPE_CHECKING:
+    from c2f_data.calibration import CalibrationResult
+    from c2f_data.resample import ResampleSpec
+    from c2f_data.shards.manifest import ShardManifest
+    from c2f_data.shards.schema import LevelPlan
+    from c2f_train.progress import Task
+
+
+def write_hierarchy(folder: DatasetFolder, taxonomy: Taxonomy) -> None:
+    """hierarchy.csv of the classes that have images."""
+    write_taxonomy(folder.hierarchy, taxonomy)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def build_shards(
+    index: DatasetIndex,
+    folder: DatasetFolder,
+    plans: Sequence[LevelPlan],
+    spec: ResampleSpec,
+    *,
+    jobs: int | None,
+    overwrite: bool,
+    console: Console,
+) -> ShardManifest:
+    """Write shards with a progress display. Raises what write_shards raises."""
+    from c2f_data.provenance import collect
+    from c2f_data.shards.writer import write_shards
+
+    with console.task("Writing shards", len(index.records)) as task:
+        manifest = write_shards(
+            index,
+            plans,
+            spec,
+            folder.shards,
+            jobs=jobs or cores(),
+            overwrite=overwrite,
+            progress=counting(task),
+            provenance=collect(device="cpu", seed=0),
+        )
+    size = f"{len(manifest.shards)} files, {manifest.bytes / 1e6:.0f} MB"
+    console.note(f"Shards: {size} in {folder.shards}")
+    return manifest
+
+
+def counting(task: Task) -> Callable[[int, int], None]:
+    """A callback (done, total) that moves a task."""
+    before = 0
+
+    def progress(done: int, _: int) -> None:
+        nonlocal before
+        task.advance(done - before)
+        before = done
+
+    return progress
+
+
+def shards_after_calibration(
+    index: DatasetIndex,
+    folder: DatasetFolder,
+    result: CalibrationResult,
+    *,
+    jobs: int | None,
+    overwrite: bool,
+    console: Console,
+) -> str | None:
+    """Write the shards that a calibration asks for.
+
+    Shards of other resolutions are kept unless ``overwrite``: the calibration itself has
+    succeeded, so this is a warning and None is returned.
+    """
+    from c2f_data.shards.schema import plan_levels
+
+    coarser = {
+        level.name: level.resolution
+        for level in result.levels
+        if not level.native and level.resolution is not None
+    }
+    plans = plan_levels(index.taxonomy, coarser)
+    spec = result.protocol.spec
+    try:
+        build_shards(index, folder, plans, spec, jobs=jobs, overwrite=overwrite, console=console)
+    except ArtefactError as error:
+        if overwrite or not folder.manifest.exists():
+            raise
+        console.warn(f"shards kept as they are: {error.message}")
+        console.note("To replace them: c2f shard --overwrite")
+        return None
+    return str(folder.shards)
+
+
+def read_calibration(folder: DatasetFolder) -> CalibrationResult | None:
+    """The last calibration, or None. Raises ArtefactError where it is damaged."""
+    from c2f_data.calibration import read_result
+
+    return read_result(folder.result) if folder.result.exists() else None

@@ -1,0 +1,203 @@
+"""``c2f train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c2f_data.errors import ArtefactError, ConfigError
+from c2f_data.open_dataset import DatasetChoice, current_dataset
+from c2f_data.workspace import DatasetFolder
+
+from .console import Console, level_aliases, print_json
+from .options import (
+    backbone_options,
+    common_options,
+    compute_options,
+    names,
+    option,
+    workspace_of,
+)
+from .steps import read_calibration
+
+if TYPE_CHECKING:
+    from c2f_data.calibration import CalibrationResult
+    from c2f_train.config import TrainConfig
+    from c2f_train.results import LevelAccuracy
+
+POSITIVE = click.FloatRange(0, min_open=True)
+COUNT = click.IntRange(1)
+EPOCHS = click.IntRange(0)
+
+
+@click.command("train")
+@option("--dataset", help="Default: the workspace's current data set.")
+@option("--name", help="Name of the run.  [default: the model]")
+@option(
+    "--model",
+    type=click.Choice(["mlph", "mlp", "hbp"]),
+    default="mlph",
+    show_default=True,
+    help="mlp: I_high alone. hbp: mlp without the trilinear part.",
+)
+@option("--backbone", help="vgg16, tiny or a torchvision name.  [default: the calibration's]")
+@backbone_options
+@option("--input-size", type=click.IntRange(8, 2048), help="[default: the calibration's]")
+@option("--fit", type=click.Choice(["shorter", "squash"]), help="[default: the calibration's]")
+@option("--dim", type=COUNT, default=8192, show_default=True, help="d of the projections.")
+@option(
+    "--stage1",
+    type=click.Choice(["softmax", "hbp"]),
+    default="softmax",
+    show_default=True,
+    help="Stage 1 trains the classifiers alone, or the projections with them.",
+)
+@option("--no-cache", is_flag=True, help="Stage 1 on random crops instead of fixed features.")
+@option("--stage1-epochs", type=EPOCHS, default=60, show_default=True)
+@option("--stage1-lr", type=POSITIVE, default=1.0, show_default=True)
+@option("--stage1-weight-decay", type=click.FloatRange(0), default=5e-6, show_default=True)
+@option("--stage1-batch-size", type=COUNT, default=64, show_default=True)
+@option("--stage2-epochs", type=EPOCHS, default=30, show_default=True)
+@option("--stage2-lr", type=POSITIVE, default=1e-3, show_default=True)
+@option("--stage2-weight-decay", type=click.FloatRange(0), default=5e-4, show_default=True)
+@option("--lr-factor", type=POSITIVE, default=0.5, show_default=True)
+@option("--lr-period", type=COUNT, default=10, show_default=True, help="In epochs.")
+@option("--batch-size", type=COUNT, default=8, show_default=True)
+@option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True)
+@option("--resume", is_flag=True, help="Go on with an unfinished run.")
+@option("--overwrite", is_flag=True, help="Replace a run of the same name.")
+@compute_options
+@common_options
+def train(**o: Any) -> None:
+    """Train MLPH (or mlp, hbp) on the shards, and test every level at its own resolution.
+
+    \b
+    Example:
+      c2f train
+      c2f train --model hbp --name hbp --stage2-epochs 10
+    """
+    from c2f_train.device import pick_device
+    from c2f_train.train import train as run_training
+
+    console = Console(quiet=o["quiet"])
+    workspace = workspace_of(o["workspace"])
+    dataset = current_dataset(workspace, DatasetChoice(dataset=o["dataset"]))
+    folder = workspace.dataset(dataset)
+    console.note(f"Data set: {dataset} ({folder.shards})")
+    calibration = read_calibration(folder)
+    if not folder.manifest.exists():
+        raise ArtefactError(
+            f"{folder.shards}: no shards of {dataset} yet",
+            "Run c2f shard." if calibration else f"Run c2f calibrate --dataset {dataset} first.",
+        )
+    device = pick_device(o["device"])
+    config = _config(o, calibration, folder, device)
+    run = folder.run(o["name"] or o["model"])
+    _prepare(run, o["resume"], o["overwrite"], console)
+    result = run_training(folder.shards, config, run, device, console)
+    if o["as_json"]:
+        print_json(
+            {
+                "dataset": dataset,
+                "run": result.name,
+                "levels": result.levels,
+                **level_aliases(result.levels),
+                "test": [
+                    {
+                        "level": t.level,
+                        "accuracy": t.accuracy,
+                        "low": t.low,
+                        "high": t.high,
+                        "n": t.n,
+                        "resolution": t.resolution,
+                        "chance": t.chance,
+                    }
+                    for t in result.test
+                ],
+                "folder": str(run),
+            }
+        )
+    else:
+        for entry in result.test:
+            click.echo(describe(entry))
+    console.note("Next: c2f report")
+
+
+def describe(entry: LevelAccuracy) -> str:
+    """One line a level."""
+    where = "native" if entry.native else f"{entry.resolution} px"
+    return (
+        f"{entry.level} at {where}: {100 * entry.accuracy:.1f} % "
+        f"({100 * entry.low:.1f} to {100 * entry.high:.1f}, n = {entry.n}, "
+        f"chance {100 * entry.chance:.1f} %)"
+    )
+
+
+def _config(
+    o: dict[str, Any], calibration: CalibrationResult | None, folder: DatasetFolder, device: Any
+) -> TrainConfig:
+    """What was not said comes from the calibration, so that train needs no arguments."""
+    from c2f_train.backbones import default_input_size
+    from c2f_train.config import TrainConfig
+    from c2f_train.device import pick_precision
+
+    protocol = calibration.protocol if calibration else None
+    backbone = o["backbone"] or (protocol.backbone if protocol else "vgg16")
+    same = protocol is not None and protocol.backbone == backbone
+    weights, taps = o["weights"], names(o["taps"])
+    if protocol is not None and calibration is not None and same and weights is None:
+        weights = protocol.weights_path
+        if weights is None and protocol.weights == "from scratch":
+            # As the paper starts from ImageNet's features: from what the calibration has learnt.
+            trained = folder.calibration / Path(calibration.predictions).parent / "classifier"
+            weights = str(trained) if trained.exists() else None
+    spec = protocol.spec if protocol is not None and same else None
+    size = o["input_size"] or (spec.crop if spec else default_input_size(backbone))
+    return TrainConfig(
+        model=o["model"],
+        backbone=backbone,
+        weights=str(Path(weights).resolve()) if weights and Path(weights).exists() else weights,
+        taps=taps or (protocol.taps if protocol is not None and same else ()),
+        input_size=size,
+        fit=o["fit"] or (spec.fit if spec else "shorter"),
+        dim=o["dim"],
+        stage1=o["stage1"],
+        cache=not o["no_cache"],
+        stage1_epochs=o["stage1_epochs"],
+        stage1_lr=o["stage1_lr"],
+        stage1_weight_decay=o["stage1_weight_decay"],
+        stage1_batch_size=o["stage1_batch_size"],
+        stage2_epochs=o["stage2_epochs"],
+        stage2_lr=o["stage2_lr"],
+        stage2_weight_decay=o["stage2_weight_decay"],
+        lr_factor=o["lr_factor"],
+        lr_period=o["lr_period"],
+        batch_size=o["batch_size"],
+        momentum=o["momentum"],
+        precision=pick_precision(o["precision"], device),
+        seed=o["seed"],
+        workers=o["workers"],
+    )
+
+
+def _prepare(run: Path, resume: bool, overwrite: bool, console: Console) -> None:
+    """Refuse to mix runs: a finished or unfinished one of this name needs a word."""
+    import shutil
+
+    if resume and overwrite:
+        raise ConfigError("--resume and --overwrite", "Choose one of the two.")
+    if overwrite and run.exists():
+        shutil.rmtree(run)
+    if (run / "run.json").exists():
+        raise ArtefactError(
+            f"{run}: a finished run", "Choose another --name, or pass --overwrite to replace it."
+        )
+    if (run / "snapshot" / "position.json").exists() and not resume:
+        raise ArtefactError(
+            f"{run}: an unfinished run",
+            "Pass --resume to go on with it, or --overwrite to start anew.",
+        )
+    if resume and not run.exists():
+        console.note(f"Nothing to resume in {run}: starting.")
