@@ -14,7 +14,8 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,7 +63,9 @@ def atomic_path(final: Path) -> Iterator[Path]:
     except OSError as error:
         raise disk_error(error, final) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # A read-only disk refuses this too, and must not hide the error that says so.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -80,14 +83,26 @@ def atomic_folder(final: Path) -> Iterator[Path]:
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
         fsync_folder(temporary)
-        if final.exists():
-            shutil.rmtree(final)
-        temporary.replace(final)
+        _replace_folder(temporary, final)
         fsync_folder(final.parent)
     except OSError as error:
         raise disk_error(error, final) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_folder(new: Path, final: Path) -> None:
+    """Rename over a folder that isn't empty, which no system does in one step."""
+    before = new.with_name(f"{new.name}-before")
+    if final.exists():
+        final.replace(before)
+    try:
+        new.replace(final)
+    except BaseException:
+        if before.exists():
+            before.replace(final)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def fsync_folder(folder: Path) -> None:
@@ -111,9 +126,21 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically. Raises ArtefactError when the disk refuses."""
+    """Write UTF-8 text atomically.
+
+    Raises:
+        ArtefactError: the disk refused, or the text holds a name that is not Unicode.
+    """
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        around = text[max(0, error.start - 40) : error.end + 20]
+        raise ArtefactError(
+            f"{path}: can't hold a name that is not UTF-8: {around!r}",
+            "Rename that file or folder.",
+        ) from error
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
 
 
 def sha256_file(path: Path) -> str:
@@ -129,6 +156,21 @@ def fingerprint(value: object) -> str:
 
 
 _converter = make_converter(forbid_extra_keys=True)
+
+
+def _exactly(value: Any, kind: type[T]) -> T:
+    """No coercion: 12.7 is not the resolution 12, and null is not the name "None"."""
+    if issubclass(kind, Enum):  # an enum of strings is a str, too
+        return kind(value)
+    if kind is float and type(value) is int:
+        return kind(value)  # type: ignore[call-arg]
+    if type(value) is kind:
+        return value
+    raise TypeError(f"{value!r} is not {kind.__name__}")
+
+
+for _kind in (bool, int, float, str):
+    _converter.register_structure_hook(_kind, _exactly)
 
 
 def to_plain(value: object) -> Any:
@@ -174,7 +216,7 @@ def read_json(path: Path, kind: type[T], *, schema: str, version: int, maker: st
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ArtefactError(f"{path}: no such file", f"Run `{maker}` first.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{path}: not valid JSON ({error})", remake) from error
     except OSError as error:
         raise disk_error(error, path) from error

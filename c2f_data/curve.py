@@ -89,7 +89,8 @@ class Crossing:
         factor: what the user asked for, in (0, 1).
         relative: the threshold was given as a share of the accuracy at native resolution.
         resolution: the answer in pixels, first grid point below the threshold; None without one.
-        upper: the grid point above it, where the accuracy was still at or above the threshold.
+        upper: the grid point above it, where the accuracy was still at or above the threshold;
+            None where it was not, as can happen for an answer at the start.
         interval_low, interval_high: the resolutions between which the crossing lies as far as
             the points' 95 % intervals can tell (pointwise); None where that side stays open.
         limited_by_input: the answer lies within 10 % of the highest resolution that the
@@ -209,6 +210,7 @@ def locate_crossing(
     resolution = (
         curve.points[answer].resolution if answer is not None and outcome.has_answer else None
     )
+    upper = curve.points[answer - 1] if answer and resolution is not None else None
     return Crossing(
         level=level,
         next_level=next_level,
@@ -217,7 +219,7 @@ def locate_crossing(
         factor=factor,
         relative=relative,
         resolution=resolution,
-        upper=curve.points[answer - 1].resolution if answer and resolution is not None else None,
+        upper=upper.resolution if upper and upper.accuracy >= threshold else None,
         interval_low=low if resolution is not None else None,
         interval_high=high if resolution is not None else None,
         limited_by_input=resolution is not None and resolution >= (1 - CAP_MARGIN) * cap,
@@ -277,5 +279,6 @@ def _possible_range(
 
 
 def _largest(curve: CalibrationCurve) -> float | None:
-    largest = int(curve.native.accuracy * 100) / 100
+    # In whole numbers: 0.29 * 100 is 28.999999999999996.
+    largest = curve.native.correct * 100 // curve.native.n / 100
     return largest if largest > 0 else None

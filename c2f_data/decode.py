@@ -22,6 +22,8 @@ from c2f_data.errors import ImageError
 # damaged header.
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 1024 * 1024
+# Enlarged to the network's input, a strip 2 pixels wide would become a gigabyte.
+MAX_ASPECT = 100
 EXIF_ORIENTATION = 0x0112
 
 Pixels = NDArray[np.uint8]
@@ -66,11 +68,12 @@ def decode_file(path: Path) -> Decoded:
 def decode_bytes(data: bytes, name: str) -> Decoded:
     """Decode encoded bytes to upright 8-bit RGB.
 
-    Grey becomes three equal channels, CMYK is converted, 16-bit values are scaled by 1/257,
-    alpha is composited over white, an EXIF turn is applied, of several frames the first counts.
+    Grey becomes three equal channels, CMYK is converted, 16-bit grey is scaled by 1/257, of
+    16-bit colour the high byte is taken (Pillow's doing), alpha is composited over white, an EXIF
+    turn is applied, of several frames the first counts.
 
     Raises:
-        ImageError: not an image, truncated, or more than 100 million pixels.
+        ImageError: not an image, truncated, more than 100 million pixels, or a strip.
     """
     try:
         with warnings.catch_warnings():
@@ -107,12 +110,19 @@ def _decode(image: Image.Image, data: bytes, name: str) -> Decoded:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise _too_large(name, f"{width} x {height} pixels")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(
+            f"{name}: {width} x {height} pixels",
+            f"Images over {MAX_ASPECT} times as long as wide are refused; crop it first.",
+        )
+    deep = _is_deep(image)  # before anything loads the image, which empties its tiles
     orientation = image.getexif().get(EXIF_ORIENTATION, 1)
     plain = (
         image.mode in ("RGB", "L")
         and orientation in (0, 1)
         and "transparency" not in image.info
         and getattr(image, "n_frames", 1) == 1
+        and not deep
     )
     if plain and image.format == "JPEG":
         fast = _simplejpeg(data, image.size)
@@ -121,6 +131,11 @@ def _decode(image: Image.Image, data: bytes, name: str) -> Decoded:
     image.load()
     upright = ImageOps.exif_transpose(image) if orientation not in (0, 1) else image
     return Decoded(np.array(_to_rgb(upright), dtype=np.uint8), plain)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """16-bit colour, which Pillow opens as RGB; only the raw mode of its tiles tells."""
+    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -28,6 +28,9 @@ class ImageRecord:
         label: class id at the finest level.
         split: ``train`` or ``test``, as the data set's authors split it.
         bytes: size of the file.
+
+    Raises:
+        DataSetError: the file's name is not UTF-8, so no artefact could hold it.
     """
 
     image_id: str
@@ -35,6 +38,14 @@ class ImageRecord:
     label: int
     split: str
     bytes: int
+
+    def __post_init__(self) -> None:
+        try:
+            self.path.encode()
+        except UnicodeEncodeError as error:
+            raise DataSetError(
+                f"{self.path!r}: the file's name is not UTF-8", "Rename the file."
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@ recomputed without a network."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from c2f_data.artefacts import write_text
@@ -54,49 +53,41 @@ class Predictions:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write one CSV, atomically: ``image_id, reduced`` and three columns a level."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    columns = [f"{what}_{level}" for level in predictions.levels for what in _COLUMNS]
-    writer.writerow(["image_id", "reduced", *columns])
-    for i, image_id in enumerate(predictions.image_ids):
-        row: list[object] = [image_id, int(predictions.reduced[i])]
-        for j in range(len(predictions.levels)):
-            row += [
-                int(predictions.true[i, j]),
-                int(predictions.predicted[i, j]),
-                f"{predictions.confidence[i, j]:.6f}",
-            ]
-        writer.writerow(row)
-    write_text(path, buffer.getvalue())
-
-
-_COLUMNS = ("true", "predicted", "confidence")
+    columns: dict[str, object] = {
+        "image_id": predictions.image_ids,
+        "reduced": predictions.reduced.astype(np.int64),
+    }
+    for i, level in enumerate(predictions.levels):
+        columns[f"true_{level}"] = predictions.true[:, i]
+        columns[f"predicted_{level}"] = predictions.predicted[:, i]
+        columns[f"confidence_{level}"] = predictions.confidence[:, i]
+    table = pd.DataFrame(columns)
+    write_text(path, table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
 
 
 def read_predictions(
     path: Path, resolution: int, native: bool, levels: Sequence[str]
 ) -> Predictions:
     """Read what :func:`write_predictions` wrote. Raises ArtefactError when it is damaged."""
+    integers = [f"{what}_{level}" for level in levels for what in ("true", "predicted")]
+    numbers = [f"confidence_{level}" for level in levels]
+    kinds = {"image_id": str, "reduced": int}
+    kinds |= dict.fromkeys(integers, int) | dict.fromkeys(numbers, float)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-        table = [
-            [[float(row[f"{what}_{level}"]) for level in levels] for what in _COLUMNS]
-            for row in rows
-        ]
-        values = np.asarray(table, dtype=np.float64).reshape(len(rows), 3, len(levels))
-        return Predictions(
-            resolution=resolution,
-            native=native,
-            levels=tuple(levels),
-            image_ids=tuple(row["image_id"] for row in rows),
-            true=values[:, 0].astype(np.int64),
-            predicted=values[:, 1].astype(np.int64),
-            confidence=values[:, 2],
-            reduced=np.asarray([row["reduced"] == "1" for row in rows], dtype=np.bool_),
-        )
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        # Ids such as "NA" are names here, never missing values.
+        table = pd.read_csv(path, dtype=kinds, usecols=list(kinds), keep_default_na=False)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ArtefactError(
-            f"{path}: damaged predictions ({error})",
+            f"{path}: damaged predictions ({str(error).splitlines()[0]})",
             "Delete the file and run `c2f calibrate` again: only this resolution is redone.",
         ) from error
+    return Predictions(
+        resolution=resolution,
+        native=native,
+        levels=tuple(levels),
+        image_ids=tuple(table["image_id"]),
+        true=table[integers[0::2]].to_numpy(np.int64),
+        predicted=table[integers[1::2]].to_numpy(np.int64),
+        confidence=table[numbers].to_numpy(np.float64),
+        reduced=table["reduced"].to_numpy() == 1,
+    )

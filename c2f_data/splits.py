@@ -75,8 +75,8 @@ def make_evaluation(index: DatasetIndex, images: ImagesChoice, seed: int) -> Eva
         return Evaluation(
             "test", "official test", seed, _ints(test), (0,) * test.size, (_ints(train),)
         )
-    if round(VALIDATION_FRACTION * train.size) >= MINIMUM_IMAGES:
-        held_out = _stratified(index.labels[train], VALIDATION_FRACTION, seed)
+    held_out = _stratified(index.labels[train], VALIDATION_FRACTION, seed)
+    if held_out.sum() >= MINIMUM_IMAGES:
         val, rest = train[held_out], train[~held_out]
         return Evaluation(
             "val", "held-out validation", seed, _ints(val), (0,) * val.size, (_ints(rest),)

@@ -126,8 +126,10 @@ class Taxonomy:
         have = set(classes)
         unused = [path[-1] for path in self.paths if path[-1] not in have]
         if unused and not allow_unused:
-            lines = self.lines or (0,) * len(self.paths)
-            where = [f"{name} (line {lines[known[name]]})" for name in unused]
+            where = [
+                f"{name} (line {self.lines[known[name]]})" if self.lines else name
+                for name in unused
+            ]
             raise TaxonomyError(
                 f"{self.origin or self.name}: {_some(where)} without images in {owner}",
                 "Remove the rows or add the images; --allow-partial accepts unused rows.",

@@ -25,7 +25,7 @@ from c2f_data.errors import ArtefactError, ConfigError
 SCHEMA_VERSION = 1
 DEFAULT = Path("c2f_workspace")
 DEMO = "demo"
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class DatasetSource:
 
 def safe_name(name: str, what: str) -> str:
     """A name that can be a folder of its own. Raises ConfigError otherwise."""
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise ConfigError(
             f"{what} {name!r} can't be a folder's name",
             "Use letters, digits, dots, dashes and underscores, at most 64.",
@@ -168,7 +168,8 @@ class Workspace:
         """Make a data set the current one; the demo never replaces another."""
         if name == DEMO and self.current() not in (None, DEMO):
             return
-        write_json(self.file, CurrentDataset(name), schema="c2f-workspace", version=SCHEMA_VERSION)
+        current = CurrentDataset(safe_name(name, "data set"))
+        write_json(self.file, current, schema="c2f-workspace", version=SCHEMA_VERSION)
 
     def check_writable(self) -> None:
         """Create the folder. Raises ArtefactError where that is not possible."""

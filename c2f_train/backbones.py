@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from c2f_data.errors import ArtefactError, ConfigError
 from c2f_train.tiny import TinyVGG
+from c2f_train.weights import load_weights, read_state
 
 Maps = tuple[Tensor, Tensor, Tensor]
 RANDOM = "none"
@@ -117,12 +117,14 @@ def build_backbone(name: str, weights: str | None, taps: Sequence[str] = ()) -> 
         ConfigError: no such model, or no three maps in it.
         ArtefactError: the weights are absent, damaged or of another network.
     """
+    if taps and name in ("tiny", "vgg16"):
+        raise ConfigError(f"--taps with {name}", f"{name} always gives relu5_1, relu5_2, relu5_3.")
+    if taps and len(taps) != 3:
+        raise ConfigError(f"{len(taps)} taps", "Name three feature maps: --taps A,B,C.")
     if name == "tiny":
         tiny = TinyVGG()
         return _with_weights(Backbone(name, tiny, tiny.channels), weights or RANDOM)
     if name == "vgg16":
-        if taps:
-            raise ConfigError("--taps with vgg16", "vgg16 always gives relu5_1, relu5_2, relu5_3.")
         return _with_weights(Backbone(name, Vgg16(), (512, 512, 512)), weights)
     return _torchvision(name, weights, tuple(taps))
 
@@ -134,50 +136,8 @@ def _with_weights(backbone: Backbone, weights: str | None) -> Backbone:
         state, backbone.source = _torchvision_state(backbone.name), "torchvision ImageNet"
     else:
         state, backbone.source = read_state(Path(weights)), Path(weights).name
-    _load(backbone.body, state, backbone.source)
+    load_weights(backbone.body, state, backbone.source)
     return backbone
-
-
-def _load(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Load what the module needs; a classifier that the file also holds is left alone."""
-    own = module.state_dict()
-    # A c2f model names its trunk "backbone.body."; torchvision's names have no prefix.
-    prefix = "backbone.body." if any(k.startswith("backbone.body.") for k in state) else ""
-    found = {key: state[prefix + key] for key in own if prefix + key in state}
-    wrong = [k for k in own if k not in found or found[k].shape != own[k].shape]
-    if wrong:
-        raise ArtefactError(
-            f"{source}: {len(wrong)} of {len(own)} tensors are missing or of another shape "
-            f"(first: {wrong[0]})",
-            "Give the weights of this very backbone, with torchvision's key names.",
-        )
-    module.load_state_dict({key: value.to(own[key].dtype) for key, value in found.items()})
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict without running any code in it.
-
-    Raises:
-        ArtefactError: absent, or not a file of tensors.
-    """
-    if path.is_dir():
-        path = path / "model.safetensors"
-    if not path.is_file():
-        raise ArtefactError(f"{path}: no such weights file", "Check --weights.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise ArtefactError(
-            f"{path}: not a weights file ({str(error).splitlines()[0]})",
-            "Give a .safetensors or .pth file that holds tensors only.",
-        ) from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ArtefactError(f"{path}: not a state dict", "Save model.state_dict(), not the model.")
-    return {str(key): value for key, value in state.items()}
 
 
 def _torchvision_state(name: str) -> dict[str, Tensor]:
@@ -195,7 +155,7 @@ def _torchvision_state(name: str) -> dict[str, Tensor]:
         state = torch.hub.load_state_dict_from_url(
             url, map_location="cpu", progress=False, check_hash=True, weights_only=True
         )
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, HTTPException, pickle.UnpicklingError) as error:
         file = url.rsplit("/", 1)[-1]
         raise ArtefactError(
             f"the ImageNet weights of {name} are not here and can't be downloaded ({error})",
@@ -227,7 +187,7 @@ def _torchvision(name: str, weights: str | None, taps: tuple[str, ...]) -> Backb
     if weights != RANDOM:
         state = _torchvision_state(name) if weights is None else read_state(Path(weights))
         source = "torchvision ImageNet" if weights is None else Path(weights).name
-        _load(model, state, source)
+        load_weights(model, state, source)
     body = _Extractor(create_feature_extractor(model, list(chosen)), chosen)
     with torch.no_grad():
         maps = body.eval()(torch.zeros(1, 3, 224, 224))
@@ -267,7 +227,8 @@ def _last_three(name: str, model: nn.Module) -> tuple[str, ...]:
     modules = dict(model.named_modules())
     _, nodes = _node_names(model)
     with torch.no_grad():
-        maps = create_feature_extractor(model.eval(), nodes)(torch.zeros(1, 3, 224, 224))
+        # Two images: what does not grow with the batch is a table of the network, not a map.
+        maps = create_feature_extractor(model.eval(), nodes)(torch.zeros(2, 3, 224, 224))
     sizes = {n: _spatial_size(maps[n]) for n in nodes}
     for size in sorted({size for size in sizes.values() if size > 1}):
         same = [n for n in nodes if sizes[n] == size]
@@ -286,9 +247,9 @@ def _last_three(name: str, model: nn.Module) -> tuple[str, ...]:
 
 
 def _spatial_size(value: Any) -> int:
-    """Side of a square (1, C, h, h) map; 0 for anything else."""
-    if isinstance(value, Tensor) and value.ndim == 4 and value.shape[2] == value.shape[3]:
-        return value.shape[2]
+    """Side of the square maps (2, C, h, h) of two images; 0 for anything else."""
+    if isinstance(value, Tensor) and value.ndim == 4 and value.shape[0] == 2:
+        return value.shape[2] if value.shape[2] == value.shape[3] else 0
     return 0
 
 

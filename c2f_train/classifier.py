@@ -7,6 +7,7 @@ Cross-validation gives one model a fold, each trained without that fold's images
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from c2f_train.progress import Progress
 
 AUTO, PROBE, FINETUNE = "auto", "probe", "finetune"
 POOLING = "average"
+CLASSIFIER = "classifier"
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,11 @@ def recipe_for(backbone: Backbone, epochs: int | None) -> Recipe:
     return Recipe(epochs, base.trunk_lr, base.head_lr, base.weight_decay, base.batch_size)
 
 
+def has_trained(trainer: Trainer) -> bool:
+    """Whether this protocol's classifiers were finished before."""
+    return (trainer.folder / CLASSIFIER / MODEL_JSON).exists()
+
+
 def trained_classifiers(
     trainer: Trainer, backbone: Backbone, kind: str, recipe: Recipe
 ) -> tuple[HierarchicalClassifier, ...]:
@@ -103,8 +110,8 @@ def trained_classifiers(
         ImageError: a training image can't be decoded.
         ArtefactError: the stored classifier is damaged.
     """
-    folder = trainer.folder / "classifier"
-    if (folder / MODEL_JSON).exists():
+    folder = trainer.folder / CLASSIFIER
+    if has_trained(trainer):
         trainer.progress.note(f"Classifier: read from {folder}")
         models, _ = load_models(folder)
     elif kind == PROBE:
@@ -166,13 +173,12 @@ def _finetuned(
     trainer: Trainer, backbone: Backbone, recipe: Recipe
 ) -> tuple[HierarchicalClassifier, ...]:
     codes = trainer.index.taxonomy.codes[trainer.index.labels]
-    start = {k: v.clone() for k, v in backbone.state_dict().items()}
     models = []
+    folds = trainer.evaluation.n_folds
     for fold, part in enumerate(trainer.evaluation.train):
-        model = build_model(backbone, POOLING, 0, trainer.counts, trainer.seed)
-        if fold:
-            model = _own_copy(model, start)
-        folds = trainer.evaluation.n_folds
+        # Each fold starts from the same backbone and trains a copy of it.
+        own = copy.deepcopy(backbone)
+        model = build_model(own, POOLING, 0, trainer.counts, trainer.seed)
         finetune(
             model,
             FilePictures(trainer.index, part),
@@ -190,17 +196,6 @@ def _finetuned(
         )
         models.append(model.cpu())
     return tuple(models)
-
-
-def _own_copy(
-    model: HierarchicalClassifier, start: dict[str, torch.Tensor]
-) -> HierarchicalClassifier:
-    """A model whose backbone is a copy with the first weights: the shared one has been trained."""
-    import copy
-
-    own = copy.deepcopy(model)
-    own.backbone.load_state_dict(start)
-    return own
 
 
 def loaded_classifier(
@@ -226,6 +221,11 @@ def loaded_classifier(
             f"{folder}: it has no trained classifier for {', '.join(untrained)}",
             "Use a model of every level (c2f train --model mlph).",
         )
+    if evaluation.images == "test" and meta.folds > 1:
+        raise ConfigError(
+            f"{folder}: {meta.folds} models of a cross-validation, none of them for test images",
+            "Use --images val, or a classifier that is one model.",
+        )
     if not _has_not_seen(meta, index, evaluation):
         raise ConfigError(
             f"{folder}: it may have been trained on the images to be measured",
@@ -236,7 +236,7 @@ def loaded_classifier(
 
 def _has_not_seen(meta: ModelMeta, index: DatasetIndex, evaluation: Evaluation) -> bool:
     if evaluation.images == "test":
-        return meta.folds == 1
+        return True
     own = fingerprint([index.records[i].image_id for i in evaluation.train[0]])
     return meta.train_fingerprint == own and meta.folds == evaluation.n_folds
 

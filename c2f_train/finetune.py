@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from c2f_data.artefacts import remove_leftovers
 from c2f_data.errors import C2FError
 from c2f_data.resample import ResampleSpec
 from c2f_train.config import Precision
@@ -19,7 +21,7 @@ from c2f_train.data import EpochOrder, Pictures, TrainingImages, loader
 from c2f_train.device import autocast
 from c2f_train.inference import to_device
 from c2f_train.model import HierarchicalClassifier
-from c2f_train.progress import Progress
+from c2f_train.progress import Progress, Task
 from c2f_train.results import EpochMetrics
 from c2f_train.snapshot import (
     Position,
@@ -90,10 +92,11 @@ def finetune(
         weight_decay=recipe.weight_decay,
     )
     history: list[EpochMetrics] = []
+    remove_leftovers(snapshot)
     position = read_position(snapshot)
     if position is not None and position.key == key:
-        restore_model(snapshot, model)
-        restore_optimizer(snapshot, optimizer)
+        restore_model(snapshot, position, model)
+        restore_optimizer(snapshot, position, optimizer)
         history = list(position.history)
     images = TrainingImages(pictures, spec, seed, cache=workers == 0)
     steps = math.ceil(len(pictures) / recipe.batch_size)
@@ -101,32 +104,49 @@ def finetune(
     with progress.task(what, recipe.epochs * steps) as task:
         task.advance(len(history) * steps)
         for epoch in range(len(history) + 1, recipe.epochs + 1):
-            started = time.perf_counter()
-            model.train()
-            total, right = 0.0, 0
             order = EpochOrder(len(pictures), epoch, seed)
             batches = loader(images, recipe.batch_size, workers, order)
-            for step, (batch, chosen) in enumerate(batches, start=(epoch - 1) * steps):
-                share = schedule(step, recipe.epochs * steps, recipe.warmup)
-                for group in optimizer.param_groups:
-                    group["lr"] = group["peak"] * share
-                truth = targets[chosen.to(device)]
-                with autocast(device, precision):
-                    logits = model.all_logits(to_device(batch, device))
-                total += _step(model, optimizer, logits, truth) * len(batch)
-                right += int((logits[-1].argmax(dim=1) == truth[:, -1]).sum())
-                task.advance()
-            metrics = EpochMetrics(
-                stage=1,
-                epoch=epoch,
-                learning_rate=optimizer.param_groups[1]["lr"],
-                loss={"all levels": total / len(pictures)},
-                accuracy={"finest": right / len(pictures)},
-                seconds=time.perf_counter() - started,
+            history.append(
+                _epoch(model, optimizer, batches, targets, recipe, epoch, device, precision, task)
             )
-            history.append(metrics)
             if epoch < recipe.epochs:
                 save_snapshot(snapshot, model, optimizer, Position(key, 1, epoch, tuple(history)))
+
+
+def _epoch(
+    model: HierarchicalClassifier,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    targets: Tensor,
+    recipe: Recipe,
+    epoch: int,
+    device: torch.device,
+    precision: Precision,
+    task: Task,
+) -> EpochMetrics:
+    """Every image once. ``targets`` (n, levels) are the class ids of all images."""
+    started = time.perf_counter()
+    model.train()
+    total, right, count = 0.0, 0, len(targets)
+    steps = math.ceil(count / recipe.batch_size)
+    for step, (batch, chosen) in enumerate(batches, start=(epoch - 1) * steps):
+        share = schedule(step, recipe.epochs * steps, recipe.warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * share
+        truth = targets[chosen.to(device)]
+        with autocast(device, precision):
+            logits = model.all_logits(to_device(batch, device))
+        total += _step(model, optimizer, logits, truth) * len(batch)
+        right += int((logits[-1].argmax(dim=1) == truth[:, -1]).sum())
+        task.advance()
+    return EpochMetrics(
+        stage=1,
+        epoch=epoch,
+        learning_rate=optimizer.param_groups[1]["lr"],
+        loss={"all levels": total / count},
+        accuracy={"finest": right / count},
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _step(

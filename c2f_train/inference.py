@@ -69,7 +69,7 @@ def predict_centers(
             logits = model(to_device(images, device), level)
         best = logits.float().softmax(dim=1).max(dim=1)
         classes.append(best.indices.cpu().numpy())
-        confidences.append(best.values.double().cpu().numpy())
+        confidences.append(best.values.cpu().double().numpy())
         if task:
             task.advance(len(images))
     return np.concatenate(classes), np.concatenate(confidences)
@@ -114,7 +114,7 @@ def predict_sweep(
             indices = torch.stack([b.indices for b in best], dim=1)
             values = torch.stack([b.values for b in best], dim=1)
             predicted.append(indices.reshape(shape).cpu().numpy())
-            confidence.append(values.double().reshape(shape).cpu().numpy())
+            confidence.append(values.reshape(shape).cpu().double().numpy())
             sides.append(native.numpy())
             task.advance(count * len(resolutions))
     return (

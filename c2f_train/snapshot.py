@@ -1,7 +1,9 @@
 """The state of an unfinished training, so that a killed run goes on where it was.
 
 Model and optimiser are safetensors, the position is JSON. Nothing else has a state: learning
-rates, orders and augmentation are functions of the seed and the epoch.
+rates, orders and augmentation are functions of the seed and the epoch. Tensors lie in files of
+their own epoch, and position.json, which names that epoch, is replaced last: whenever a run is
+killed, there is one whole snapshot.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from c2f_data.artefacts import atomic_folder, read_json, write_json
+from c2f_data.artefacts import atomic_path, read_json, write_json
 from c2f_data.errors import ArtefactError
 from c2f_train.checkpoint import load_state, read_tensors
 from c2f_train.model import HierarchicalClassifier
@@ -21,6 +23,9 @@ from c2f_train.results import EpochMetrics
 
 SCHEMA = "c2f-snapshot"
 SCHEMA_VERSION = 1
+POSITION = "position.json"
+MODEL = "model"
+OPTIMIZER = "optimizer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,19 @@ def save_snapshot(
     position: Position,
 ) -> None:
     """Replace the snapshot, atomically. Raises ArtefactError when the disk refuses."""
-    with atomic_folder(folder) as temporary:
-        state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-        save_file(state, temporary / "model.safetensors")
-        save_file(_optimizer_tensors(optimizer), temporary / "optimizer.safetensors")
-        write_json(temporary / "position.json", position, schema=SCHEMA, version=SCHEMA_VERSION)
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    parts = {MODEL: state, OPTIMIZER: _optimizer_tensors(optimizer)}
+    for part, tensors in parts.items():
+        with atomic_path(_tensor_file(folder, part, position)) as temporary:
+            save_file(tensors, temporary)
+    write_json(folder / POSITION, position, schema=SCHEMA, version=SCHEMA_VERSION)
+    current = {_tensor_file(folder, part, position) for part in parts}
+    for path in set(folder.glob("*.safetensors")) - current:
+        path.unlink(missing_ok=True)
+
+
+def _tensor_file(folder: Path, part: str, position: Position) -> Path:
+    return folder / f"{part}-{position.stage}-{position.epoch}.safetensors"
 
 
 def read_position(folder: Path) -> Position | None:
@@ -59,10 +72,10 @@ def read_position(folder: Path) -> Position | None:
     Raises:
         ArtefactError: damaged, or of another version.
     """
-    if not (folder / "position.json").exists():
+    if not (folder / POSITION).exists():
         return None
     return read_json(
-        folder / "position.json",
+        folder / POSITION,
         Position,
         schema=SCHEMA,
         version=SCHEMA_VERSION,
@@ -70,15 +83,15 @@ def read_position(folder: Path) -> Position | None:
     )
 
 
-def restore_model(folder: Path, model: HierarchicalClassifier) -> None:
+def restore_model(folder: Path, position: Position, model: HierarchicalClassifier) -> None:
     """Fill the model. Raises ArtefactError where the snapshot is damaged or does not fit."""
-    load_state(model, read_tensors(folder / "model.safetensors"), folder)
+    load_state(model, read_tensors(_tensor_file(folder, MODEL, position)), folder)
 
 
-def restore_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
+def restore_optimizer(folder: Path, position: Position, optimizer: torch.optim.Optimizer) -> None:
     """Fill the optimiser's state. Raises ArtefactError where the snapshot is damaged."""
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in read_tensors(folder / "optimizer.safetensors").items():
+    for name, value in read_tensors(_tensor_file(folder, OPTIMIZER, position)).items():
         number, _, key = name.partition(".")
         if not number.isdigit():
             raise ArtefactError(

@@ -19,7 +19,7 @@ from c2f_train.config import Precision
 from c2f_train.data import FilePictures
 from c2f_train.inference import as_predictions, predict_sweep
 from c2f_train.model import HierarchicalClassifier
-from c2f_train.progress import Progress
+from c2f_train.progress import Progress, Task
 
 # Resolutions that share one decode of an image. A sweep may end at any of them, so a larger
 # number would save decodes and waste network passes.
@@ -31,12 +31,10 @@ class Measurement:
     """Measures resolutions, each once: finished ones are read back from ``folder``.
 
     Attributes:
-        models: one a fold.
         cap: nominal resolution in pixels of the untouched images.
         folder: one CSV a resolution.
     """
 
-    models: Sequence[HierarchicalClassifier]
     index: DatasetIndex
     evaluation: Evaluation
     spec: ResampleSpec
@@ -48,35 +46,63 @@ class Measurement:
     progress: Progress
 
     def run(
-        self, sweep: ResolutionSweep, enough: Callable[[Sequence[Predictions]], bool]
+        self,
+        sweep: ResolutionSweep,
+        models: Callable[[], Sequence[HierarchicalClassifier]],
+        enough: Callable[[Sequence[Predictions]], bool],
     ) -> list[Predictions]:
         """Measure native and the sweep from the top until ``enough`` says so.
+
+        Args:
+            models: gives the classifiers, one a fold; not called where nothing is left to measure.
 
         Raises:
             ImageError: an image can't be decoded; it is named.
             ArtefactError: the disk refused, or a stored prediction is damaged.
         """
         wanted: list[int | None] = [None, *sweep.resolutions]
-        done: list[Predictions] = []
         pictures = all_unseen(self.evaluation, self.index)
+        waves = [wanted[start : start + WAVE] for start in range(0, len(wanted), WAVE)]
+        done: list[Predictions] = []
+        # What an earlier run measured is read first: it may be enough.
+        while waves and not self._missing(waves[0]):
+            done += [self._read(r, pictures) for r in waves.pop(0)]
+            if enough(done):
+                return done
+        if not waves:
+            return done
+        classifiers = models()
         with self.progress.task("Measuring", len(wanted) * self.evaluation.n) as task:
-            for start in range(0, len(wanted), WAVE):
-                wave = wanted[start : start + WAVE]
-                missing = [r for r in wave if not self._path(r).exists()]
+            task.advance(len(done) * self.evaluation.n)
+            for wave in waves:
+                missing = self._missing(wave)
                 task.advance((len(wave) - len(missing)) * self.evaluation.n)
                 if missing:
-                    self._measure(missing, pictures, task)
+                    self._measure(classifiers, missing, pictures, task)
                 done += [self._read(r, pictures) for r in wave]
                 if enough(done):
                     break
         return done
 
+    def missing(self, sweep: ResolutionSweep) -> list[int | None]:
+        """The resolutions, None for native, that no earlier run has measured."""
+        return self._missing([None, *sweep.resolutions])
+
+    def _missing(self, wanted: Sequence[int | None]) -> list[int | None]:
+        return [r for r in wanted if not self._path(r).exists()]
+
     def _path(self, resolution: int | None) -> Path:
         return self.folder / ("native.csv" if resolution is None else f"r{resolution:05d}.csv")
 
-    def _measure(self, missing: list[int | None], pictures: Sequence[FilePictures], task) -> None:  # type: ignore[no-untyped-def]
+    def _measure(
+        self,
+        models: Sequence[HierarchicalClassifier],
+        missing: Sequence[int | None],
+        pictures: Sequence[FilePictures],
+        task: Task,
+    ) -> None:
         predicted, confidence, sides = predict_sweep(
-            self.models,
+            models,
             pictures,
             missing,
             self.spec,

@@ -200,10 +200,14 @@ def describe(crossing: Crossing, n: int) -> str:
         )
     low = crossing.interval_low if crossing.interval_low is not None else "lowest"
     high = crossing.interval_high if crossing.interval_high is not None else "native"
+    where = (
+        f"falls below {threshold} between {crossing.upper} and {crossing.resolution} px"
+        if crossing.upper is not None
+        else f"is already below {threshold} there"
+    )
     return (
         f"{crossing.next_level} images: {crossing.resolution} px. {crossing.level} accuracy "
-        f"falls below {threshold} between {crossing.upper} and {crossing.resolution} px "
-        f"({crossing.outcome}; 95 % range {low} to {high} px, n = {n})"
+        f"{where} ({crossing.outcome}; 95 % range {low} to {high} px, n = {n})"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,15 +57,24 @@ def read_table(path: Path) -> Table:
 
 def parse_table(text: str, origin: str) -> Table:
     """Parse CSV text; see :func:`read_table`."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    source = io.StringIO(text, newline="")
+    between = True  # two records, not inside a quoted cell of several lines
+
+    def without_comments() -> Iterator[str]:
+        nonlocal between
+        for physical in source:
+            comment, between = between and physical.startswith("#"), False
+            yield "\n" if comment else physical
+
+    reader = csv.reader(without_comments(), strict=True)
     header: tuple[str, ...] = ()
     rows: list[Mapping[str, str]] = []
     lines: list[int] = []
     start = 1
     try:
         for cells in reader:
-            line, start = start, reader.line_num + 1
-            if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
+            line, start, between = start, reader.line_num + 1, True
+            if not any(cell.strip() for cell in cells):
                 continue
             clean = tuple(_clean(cell) for cell in cells)
             if not header:
@@ -123,20 +132,31 @@ def taxonomy_from_table(
 
 
 def _column(table: Table, level: str, column: str | None, finest: bool) -> str:
-    candidates = (column,) if column else (level, *(FINEST_ALIASES if finest else ()))
+    candidates: tuple[str, ...] = (
+        (column,) if column else (level, *(FINEST_ALIASES if finest else ()))
+    )
     for candidate in candidates:
+        if table.columns.count(candidate) > 1:
+            raise TaxonomyError(
+                f"{table.origin}: two columns are named {candidate!r}", "Rename one of them."
+            )
         if candidate in table.columns:
             return candidate
     raise TaxonomyError(
         f"{table.origin}: no column {level!r}; its columns are {', '.join(table.columns)}",
-        "Name the columns after the levels, or give them coarse to fine: --levels family,genus,species.",
+        "Name the columns after the levels, or the levels after the columns, coarse to fine: "
+        "--levels family,genus,species.",
     )
 
 
 def write_taxonomy(path: Path, taxonomy: Taxonomy) -> None:
     """Write ``hierarchy.csv`` atomically: one column a level, coarse to fine."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    # Quoted, a name that starts with # is no comment.
+    hashed = any(path[0].startswith("#") for path in (taxonomy.levels, *taxonomy.paths))
+    writer = csv.writer(
+        buffer, lineterminator="\n", quoting=csv.QUOTE_ALL if hashed else csv.QUOTE_MINIMAL
+    )
     writer.writerow(taxonomy.levels)
     writer.writerows(taxonomy.paths)
     write_text(path, buffer.getvalue())

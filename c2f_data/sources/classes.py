@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -21,15 +22,27 @@ def match_classes(
     """Restrict the hierarchy to the classes of a data set.
 
     CUB numbers its classes (``001.Black_footed_Albatross``); a table may leave the number out.
+    Some systems give file names in decomposed Unicode; tables are read in composed form (NFC).
 
     Returns:
         The restricted hierarchy, and for each of ``names`` its class id at the finest level.
 
     Raises:
+        DataSetError: two classes have one name.
         TaxonomyError: see :meth:`c2f_data.taxonomy.Taxonomy.match`.
     """
     known = set(taxonomy.names[-1])
-    spelt = {name: name if name in known else _NUMBERED.sub("", name) for name in names}
+    spelt: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for name in names:
+        composed = unicodedata.normalize("NFC", name)
+        row = composed if composed in known else _NUMBERED.sub("", composed)
+        if row in first:
+            raise DataSetError(
+                f"{owner}: the classes {first[row]!r} and {name!r} are one row of the hierarchy",
+                "Rename one of them, or merge their images.",
+            )
+        spelt[name], first[row] = row, name
     restricted = taxonomy.match(tuple(spelt.values()), allow_unused=allow_partial, owner=owner)
     ids = {name: i for i, name in enumerate(restricted.names[-1])}
     return restricted, {name: ids[spelt[name]] for name in names}
@@ -49,6 +62,7 @@ def is_image(path: Path) -> bool:
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and how many more there are; what is not UTF-8 is escaped."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    shown = [name.encode(errors="backslashreplace").decode() for name in names[:most]]
+    return ", ".join(shown) + more

@@ -22,7 +22,7 @@ def read_folder(root: Path, taxonomy: Taxonomy, dataset: str, allow_partial: boo
     """Read class folders.
 
     Raises:
-        DataSetError: no class folders, or a class that is in one split only.
+        DataSetError: no class folders, or a class that has test images only.
         TaxonomyError: folders and table don't name the same classes.
     """
     splits = _split_folders(root)
@@ -31,7 +31,7 @@ def read_folder(root: Path, taxonomy: Taxonomy, dataset: str, allow_partial: boo
         for split, parent in splits
         for folder in _folders(parent)
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not _hidden(path.relative_to(folder).parent)
     ]
     pictures = [entry for entry in files if is_image(entry[2])]
     others = [str(path.relative_to(root)) for _, _, path in files if not is_image(path)]
@@ -42,6 +42,7 @@ def read_folder(root: Path, taxonomy: Taxonomy, dataset: str, allow_partial: boo
             "Expected ROOT/CLASS/*.jpg, or ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg.",
         )
     names = sorted({name for _, name, _ in pictures})
+    _check_trained(root, pictures)
     restricted, ids = match_classes(names, taxonomy, allow_partial=allow_partial, owner=str(root))
     records = [_record(root, split, ids[name], path) for split, name, path in pictures]
     warnings = []
@@ -53,6 +54,10 @@ def read_folder(root: Path, taxonomy: Taxonomy, dataset: str, allow_partial: boo
     if others:
         warnings.append(f"{len(others)} files are not images and are left out: {some(others)}")
     return DatasetIndex(dataset, root, "class folders", restricted, tuple(records), tuple(warnings))
+
+
+def _hidden(folder: Path) -> bool:
+    return any(part.startswith(".") for part in folder.parts)
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -71,6 +76,16 @@ def _split_folders(root: Path) -> list[tuple[str | None, Path]]:
             "Add ROOT/test/CLASS/*.jpg, or give the train folder itself as --root.",
         )
     return [(TRAIN, names["train"]), (TEST, test)]
+
+
+def _check_trained(root: Path, pictures: list[tuple[str | None, str, Path]]) -> None:
+    trained = {name for split, name, _ in pictures if split != TEST}
+    untrained = sorted({name for _, name, _ in pictures} - trained)
+    if untrained:
+        raise DataSetError(
+            f"{root}: classes with test images but no training images: {some(untrained)}",
+            "Add training images, or remove these test folders.",
+        )
 
 
 def _record(root: Path, split: str | None, label: int, path: Path) -> ImageRecord:

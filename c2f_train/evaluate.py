@@ -1,0 +1,112 @@
+"""What a finished training is worth: every level's test accuracy at its own resolution."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from c2f_data.artefacts import fingerprint
+from c2f_data.calibration import LevelResolution
+from c2f_data.curve import wilson
+from c2f_data.index import TEST, TRAIN
+from c2f_data.predictions import Predictions, write_predictions
+from c2f_data.provenance import collect
+from c2f_train.checkpoint import ModelMeta
+from c2f_train.device import describe_device
+from c2f_train.inference import predict_centers
+from c2f_train.model import POOLING_OF
+from c2f_train.results import EpochMetrics, LevelAccuracy, RunResult
+from c2f_train.run import Run
+
+
+def run_result(run: Run, history: tuple[EpochMetrics, ...]) -> RunResult:
+    """Test every trained level; the predictions are kept beside the result."""
+    manifest = run.reader.manifest
+    levels = tuple(
+        LevelResolution(plan.name, plan.count, *_shown_resolution(run, position))
+        for position, plan in enumerate(manifest.levels)
+    )
+    test = tuple(_test(run, level, levels[level]) for level in sorted(run.levels))
+    return RunResult(
+        name=run.folder.name,
+        dataset=manifest.dataset,
+        config=run.config,
+        levels=levels,
+        parameters=sum(p.numel() for p in run.model.parameters()),
+        weights=run.model.backbone.source,
+        epochs=history,
+        test=test,
+        plan_fingerprint=manifest.plan_fingerprint,
+        warnings=(),
+        provenance=collect(device=describe_device(run.device), seed=run.config.seed),
+    )
+
+
+def _shown_resolution(run: Run, level: int) -> tuple[int, bool]:
+    plan = run.reader.manifest.levels[level]
+    if plan.resolution is not None:
+        return plan.resolution, False
+    return int(np.median(run.reader.sizes(TRAIN, plan.name).min(axis=1))), True
+
+
+def _test(run: Run, level: int, shown: LevelResolution) -> LevelAccuracy:
+    """Accuracy on the test images at the level's own resolution; predictions are kept."""
+    truth = run.labels(TEST, level).numpy()
+    with run.progress.task(f"Testing {shown.name}", len(truth)) as task:
+        predicted, confidence = predict_centers(
+            run.model,
+            level,
+            run.pictures(TEST, level),
+            run.spec,
+            run.device,
+            run.config.precision,
+            workers=run.config.workers,
+            task=task,
+        )
+    sides = run.reader.sizes(TEST, run.names[-1]).min(axis=1)
+    rows = Predictions(
+        resolution=shown.resolution or 0,
+        native=shown.native,
+        levels=(shown.name,),
+        image_ids=run.reader.image_ids(TEST),
+        true=truth[:, None],
+        predicted=predicted[:, None],
+        confidence=confidence[:, None],
+        reduced=np.zeros(len(truth), np.bool_) if shown.native else sides > (shown.resolution or 0),
+    )
+    write_predictions(run.folder / f"test-{shown.name}.csv", rows)
+    correct = int((predicted == truth).sum())
+    low, high = wilson(correct, len(truth))
+    return LevelAccuracy(
+        level=shown.name,
+        resolution=shown.resolution,
+        native=shown.native,
+        n=len(truth),
+        correct=correct,
+        low=low,
+        high=high,
+        chance=float(np.bincount(truth).max() / len(truth)),
+    )
+
+
+def model_meta(run: Run) -> ModelMeta:
+    """What the numbers of the trained model mean."""
+    taxonomy = run.reader.manifest.taxonomy
+    return ModelMeta(
+        backbone=run.config.backbone,
+        taps=run.model.backbone.taps,
+        pooling=POOLING_OF[run.config.model],
+        dim=run.config.dim,
+        weights=run.model.backbone.source,
+        taxonomy=taxonomy.name,
+        levels=taxonomy.levels,
+        paths=taxonomy.paths,
+        trained=tuple(run.names[level] for level in sorted(run.levels)),
+        spec=run.spec,
+        resolutions=tuple(
+            LevelResolution(plan.name, plan.count, *_shown_resolution(run, position))
+            for position, plan in enumerate(run.reader.manifest.levels)
+        ),
+        train_fingerprint=fingerprint(list(run.reader.image_ids(TRAIN))),
+        folds=1,
+        seed=run.config.seed,
+    )

@@ -1,0 +1,78 @@
+"""A data set of a few dozen small images, and the command line run inside the test's process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from c2f_cli.main import run
+from PIL import Image
+
+SPECIES = ("red_dot", "red_bar", "blue_dot", "blue_bar")
+TABLE = "family,genus,species\n" + "".join(f"Birds{s[0].upper()},{s[:3]},{s}\n" for s in SPECIES)
+# Quick settings: a trained tiny network on 32 px is enough to go through every step.
+QUICK = ("--backbone", "tiny", "--input-size", "32", "--epochs", "2", "--points", "4")
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class CommandLine:
+    """``c2f`` in one workspace."""
+
+    def __init__(self, workspace: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.workspace = workspace
+        self._capture = capture
+
+    def __call__(self, *words: object) -> Answer:
+        self._capture.readouterr()
+        code = run([str(word) for word in words] + ["--workspace", str(self.workspace)])
+        text = self._capture.readouterr()
+        return Answer(code, text.out, text.err)
+
+
+def draw(species: str, index: int) -> Image.Image:
+    """A red or blue square with a dot or a bar on noise: easy at full size."""
+    random = np.random.default_rng([SPECIES.index(species), index])
+    pixels = random.integers(90, 140, (48, 56, 3), dtype=np.uint8)
+    colour = 0 if species.startswith("red") else 2
+    pixels[8:40, 8:40, colour] = 250
+    if species.endswith("dot"):
+        pixels[20:28, 20:28] = 0
+    else:
+        pixels[22:25, 8:40] = 0
+    return Image.fromarray(pixels)
+
+
+def make_folder(root: Path, train: int = 8, test: int = 4) -> Path:
+    """Class folders under train/ and test/, and a taxonomy.csv beside them."""
+    for species in SPECIES:
+        for split, count in (("train", train), ("test", test)):
+            folder = root / split / species
+            folder.mkdir(parents=True)
+            for i in range(count):
+                draw(species, i + (1000 if split == "test" else 0)).save(folder / f"{i:03d}.png")
+    (root / "taxonomy.csv").write_text(TABLE, encoding="utf-8")
+    return root
+
+
+def one_line_error(answer: Answer) -> str:
+    """The error: one line that says what is wrong, one that says what to do, no traceback."""
+    lines = answer.err.strip().splitlines()
+    assert "Traceback" not in answer.err
+    position = next(i for i, line in enumerate(lines) if line.startswith("Error: "))
+    assert len(lines) == position + 2, answer.err
+    assert lines[position + 1].startswith("  ")
+    return lines[position]
