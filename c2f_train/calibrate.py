@@ -21,7 +21,6 @@ from c2f_train.calibration_plan import CalibrateConfig, Plan, make_plan
 from c2f_train.calibration_result import find_crossings, finished, make_result
 from c2f_train.classifier import (
     FINETUNE,
-    POOLING,
     PROBE,
     Trainer,
     has_trained,
@@ -31,7 +30,7 @@ from c2f_train.classifier import (
 from c2f_train.data import FilePictures
 from c2f_train.device import describe_device, seed_everything
 from c2f_train.inference import extract_features
-from c2f_train.model import HierarchicalClassifier, build_model
+from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Progress
 from c2f_train.sweep import Measurement
 
@@ -105,7 +104,9 @@ def _models(
     backbone = plan.backbone
     if backbone is None:
         return tuple(model.to(plan.device) for model in plan.loaded)
+    kind = plan.protocol.classifier
     trainer = Trainer(
+        kind=kind,
         index=plan.index,
         evaluation=plan.evaluation,
         spec=plan.protocol.spec,
@@ -117,11 +118,10 @@ def _models(
         key=plan.key,
         progress=progress,
     )
-    kind = plan.protocol.classifier
     recipe = recipe_for(backbone, plan.config.epochs)
     epochs = recipe.epochs if kind == FINETUNE else 0
     _announce_cost(trainer, backbone, points, epochs)
-    return trained_classifiers(trainer, backbone, kind, recipe)
+    return trained_classifiers(trainer, backbone, recipe)
 
 
 def _write_split(folder: Path, plan: Plan) -> None:
@@ -145,7 +145,7 @@ def _announcement(plan: Plan) -> str:
 def _announce_cost(trainer: Trainer, backbone: Backbone, points: int, epochs: int) -> None:
     """Say how long it will take, from a measurement on a few images, before it starts."""
     sample = FilePictures(trainer.index, trainer.evaluation.positions[:SAMPLE])
-    model = build_model(backbone, POOLING, 0, trainer.counts, trainer.seed).to(trainer.device)
+    model = trainer.new_model(backbone).to(trainer.device)
     arguments = (trainer.spec, trainer.device, trainer.precision)
     # The first pass also pays for set-up that the others don't.
     extract_features(

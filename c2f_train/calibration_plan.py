@@ -23,10 +23,12 @@ from c2f_data.resample import (
 )
 from c2f_data.splits import Evaluation, ImagesChoice, make_evaluation
 from c2f_train.backbones import Backbone, build_backbone, default_input_size
-from c2f_train.classifier import FINETUNE, PROBE, choose_kind, loaded_classifier
+from c2f_train.classifier import FINETUNE, POOLING, PROBE, choose_kind, loaded_classifier
 from c2f_train.config import Fit, Precision
 from c2f_train.device import pick_precision
+from c2f_train.finetune import FROM_SCRATCH, PRETRAINED
 from c2f_train.model import HierarchicalClassifier
+from c2f_train.probe import PENALTY_C
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,9 @@ def _key(index: DatasetIndex, config: CalibrateConfig, protocol: Protocol) -> st
     if classifier not in (PROBE, FINETUNE):
         classifier = _content(Path(classifier)) or classifier
     plain = replace(protocol, classifier=classifier, weights_path=None)
-    return fingerprint([index.fingerprint, plain, weights, config.epochs])
+    # A c2f with other recipes must not take this one's classifiers for its own.
+    recipes = [POOLING, PENALTY_C, FROM_SCRATCH, PRETRAINED]
+    return fingerprint([index.fingerprint, plain, weights, config.epochs, recipes])
 
 
 def _content(path: Path) -> str | None:

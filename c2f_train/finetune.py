@@ -50,9 +50,11 @@ class Recipe:
 
 
 # A from-scratch trunk without normalisation now and then draws a huge gradient.
-CLIP_NORM = 5.0
+CLIP_NORM = 1.0
 
-FROM_SCRATCH = Recipe(epochs=16, trunk_lr=2e-3, head_lr=2e-3, weight_decay=0.05, batch_size=32)
+FROM_SCRATCH = Recipe(
+    epochs=16, trunk_lr=2e-3, head_lr=2e-3, weight_decay=1e-4, batch_size=32, warmup=0.2
+)
 PRETRAINED = Recipe(epochs=20, trunk_lr=5e-5, head_lr=2e-3, weight_decay=0.05, batch_size=16)
 
 

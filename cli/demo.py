@@ -66,9 +66,7 @@ def demo(**o: Any) -> int:
     run: RunResult | None = None
     if result.answered:
         console.note("2 of 4  Write the three-resolution data set")
-        shards_after_calibration(
-            index, folder, result, jobs=None, overwrite=True, console=console
-        )
+        shards_after_calibration(index, folder, result, jobs=None, overwrite=True, console=console)
         console.note("3 of 4  Train MLPH")
         run = _train(o, folder, index, result.predictions, device, console)
         for entry in run.test:

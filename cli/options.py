@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Option(click.Option):
-    """An option whose value in a TOML file wins over the environment (click has it the other way)."""
+    """An option whose value in a TOML file wins over the environment; in click it would not."""
 
     def consume_value(
         self, ctx: click.Context, opts: Mapping[str, Any]

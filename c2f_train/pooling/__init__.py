@@ -14,6 +14,7 @@ Channels = tuple[int, int, int]
 
 POOLINGS: Mapping[str, Callable[[Channels, int], nn.Module]] = {
     "average": lambda channels, _: AveragePooling(channels),
+    "root": lambda channels, _: AveragePooling(channels, root=True),
     "hbp": lambda channels, dim: MultiLinearPooling(channels, dim, trilinear=False),
     "multilinear": lambda channels, dim: MultiLinearPooling(channels, dim, trilinear=True),
 }

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c2f_cli.main import run
 from PIL import Image
+
+from c2f_cli.main import run
 
 SPECIES = ("red_dot", "red_bar", "blue_dot", "blue_bar")
 TABLE = "family,genus,species\n" + "".join(f"Birds{s[0].upper()},{s[:3]},{s}\n" for s in SPECIES)

@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from birds import CommandLine, make_folder
 
-from tests.cli.birds import CommandLine, make_folder
 
-
-@pytest.fixture()
+@pytest.fixture
 def c2f(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> CommandLine:

@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-from tests.cli.birds import QUICK, CommandLine, make_folder
+from birds import QUICK, CommandLine, make_folder
 
 
 @pytest.fixture(scope="module")

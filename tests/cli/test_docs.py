@@ -8,10 +8,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from c2f_cli.main import c2f
 from click.testing import CliRunner
 from PIL import Image
 
+from c2f_cli.main import c2f
 from c2f_data.index import DatasetIndex, ImageRecord
 from c2f_data.resample import ResampleSpec
 from c2f_data.shards.schema import plan_levels

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from decode_cases import RGB, encoded, png
+from PIL import Image
 
 from c2f_data import decode
 from c2f_data.decode import decode_bytes, decode_file, native_size, read_bytes

@@ -164,12 +164,12 @@ def test_bfloat16_gives_float32_features_of_unit_parts(trilinear: bool, parts: i
 
 def test_poolings_by_name() -> None:
     channels = (3, 4, 5)
-    widths = {"average": 5, "hbp": 3 * 7, "multilinear": 4 * 7}
+    widths = {"average": 5, "root": 5, "hbp": 3 * 7, "multilinear": 4 * 7}
     for name, width in widths.items():
         pooling = make_pooling(name, channels, 7)
         maps = random_maps(2, channels, 3, 3)
         assert pooling(*maps).shape == (2, width)
         assert pooling.out_features == width
     torch.testing.assert_close(make_pooling("average", channels, 7)(*maps), maps[2].mean((2, 3)))
-    with pytest.raises(ConfigError, match=r"no pooling 'max'\nChoose one of average, hbp"):
+    with pytest.raises(ConfigError, match=r"no pooling 'max'\nChoose one of average, root, hbp"):
         make_pooling("max", channels, 7)
