@@ -23,10 +23,10 @@ demo: install ## run the main job on the embedded data set and say where the rep
 	$(BIN)/c2f demo
 
 test: install ## run the tests
-	$(BIN)/python -m pytest -n $(CORES)
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal
 
 test-slow: install ## run the tests that need a browser or much time, too
-	$(BIN)/python -m pytest -n $(CORES) -m "slow or not slow"
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m "slow or not slow"
 
 check: lint types contracts test ## all that CI runs
 

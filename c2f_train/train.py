@@ -5,6 +5,7 @@ Stage 1 trains the classifiers on a frozen trunk, stage 2 everything (section 4.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +71,9 @@ def train(
     result = run_result(run, run_stages(run, position))
     save_models(folder / "model", [model], model_meta(run))
     write_run(folder / "run.json", result)
+    # Only an unfinished run needs these.
     remove_features(folder)
+    shutil.rmtree(folder / SNAPSHOT, ignore_errors=True)
     return result
 
 

@@ -21,7 +21,6 @@ from .steps import shards_after_calibration, write_hierarchy
 from .train import describe as describe_level
 
 if TYPE_CHECKING:
-    from c2f_data.index import DatasetIndex
     from c2f_train.results import RunResult
 
 # The demo's network is small, so its projections are, too.
@@ -33,7 +32,7 @@ RUN = "mlph"
 @compute_options
 @common_options
 def demo(**o: Any) -> int:
-    """The whole job on the embedded data set: calibrate, shards, MLPH, report. About 5 minutes.
+    """The whole job on the embedded data set: calibrate, shards, MLPH, report.
 
     \b
     Example:
@@ -68,7 +67,7 @@ def demo(**o: Any) -> int:
         console.note("2 of 4  Write the three-resolution data set")
         shards_after_calibration(index, folder, result, jobs=None, overwrite=True, console=console)
         console.note("3 of 4  Train MLPH")
-        run = _train(o, folder, index, result.predictions, device, console)
+        run = _train(o, folder, result.predictions, device, console)
         for entry in run.test:
             console.note("  " + describe_level(entry))
     console.note("4 of 4  Report")
@@ -93,7 +92,6 @@ def demo(**o: Any) -> int:
 def _train(
     o: dict[str, Any],
     folder: DatasetFolder,
-    index: DatasetIndex,
     predictions: str,
     device: Any,
     console: Console,
@@ -107,7 +105,6 @@ def _train(
     from c2f_train.results import read_run
     from c2f_train.train import train
 
-    del index
     config = TrainConfig(
         backbone="tiny",
         weights=str((folder.calibration / Path(predictions).parent / "classifier").resolve()),

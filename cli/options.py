@@ -5,6 +5,7 @@ Precedence: defaults < C2F_* environment < TOML file (--config) < flags.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Option(click.Option):
-    """An option whose value in a TOML file wins over the environment; in click it would not."""
+    """An option that also reads C2F_NAME (for every command) after C2F_COMMAND_NAME.
+
+    Its value in a TOML file wins over the environment; in click it would not.
+    """
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The value of C2F_COMMAND_NAME, else of C2F_NAME; None where neither is set."""
+        own = super().resolve_envvar_value(ctx)
+        return (
+            own if own is not None else os.environ.get(f"C2F_{(self.name or '').upper()}") or None
+        )
 
     def consume_value(
         self, ctx: click.Context, opts: Mapping[str, Any]

@@ -16,6 +16,7 @@ from c2f_data.sources.classes import is_image, match_classes, safe_relative, som
 from c2f_data.taxonomy import Taxonomy
 
 OFFICIAL_FOLDER = "CUB_200_2011"
+LAYOUT = "official CUB_200_2011 folder"
 HINT = "Give the folder that holds images.txt, as unpacked from CUB_200_2011.tgz: --root FOLDER."
 
 
@@ -60,7 +61,7 @@ def read_cub(root: Path, taxonomy: Taxonomy, dataset: str, allow_partial: bool) 
     return DatasetIndex(
         dataset=dataset,
         root=root,
-        layout="official CUB_200_2011 folder",
+        layout="rendered images in CUB's layout" if dataset == "demo" else LAYOUT,
         taxonomy=restricted,
         records=records,
         warnings=_warnings(root, images, classes, used, len(taxonomy.paths)),

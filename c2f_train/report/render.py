@@ -135,5 +135,6 @@ def _made(report: RunReport) -> list[tuple[str, Provenance]]:
 
 
 def _steps(report: RunReport) -> Markup:
-    """The command lines that made this report, quoted for a shell."""
-    return escape("\n".join(shlex.join(made.command) for _, made in _made(report)))
+    """The command lines that made this report, quoted for a shell, each once."""
+    lines = dict.fromkeys(shlex.join(made.command) for _, made in _made(report))
+    return escape("\n".join(lines))

@@ -110,3 +110,16 @@ def test_build_hierarchy_prints_the_table(c2f: CommandLine) -> None:
     cars = c2f("build-hierarchy", "cars", "--json").json
     assert (cars["species"], cars["genera"], cars["families"]) == (196, 113, 14)
     assert Path(cars["file"]).is_file()
+
+
+def test_one_environment_variable_for_every_command(
+    c2f: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from c2f_cli.main import run
+
+    monkeypatch.setenv("C2F_WORKSPACE", str(tmp_path / "elsewhere"))
+    assert run(["build-hierarchy", "cub", "--quiet"]) == 0
+    assert (tmp_path / "elsewhere" / "cub" / "hierarchy.csv").is_file()
+    monkeypatch.setenv("C2F_BUILD_HIERARCHY_WORKSPACE", str(tmp_path / "nearer"))
+    assert run(["build-hierarchy", "cub", "--quiet"]) == 0
+    assert (tmp_path / "nearer" / "cub" / "hierarchy.csv").is_file()
