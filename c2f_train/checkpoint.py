@@ -82,14 +82,14 @@ def write_model_files(
 ) -> None:
     """Write the files of a model folder into an existing folder."""
     first = _tensors(models[0])
-    save_file(first, folder / MODEL_FILE)
+    write_tensors(folder / MODEL_FILE, first)
     for fold, model in enumerate(models[1:], start=1):
         differing = {
             name: value
             for name, value in _tensors(model).items()
             if not torch.equal(value, first[name])
         }
-        save_file(differing, folder / f"fold-{fold}.safetensors")
+        write_tensors(folder / f"fold-{fold}.safetensors", differing)
     write_json(folder / MODEL_JSON, meta, schema=SCHEMA, version=SCHEMA_VERSION)
 
 
@@ -140,6 +140,18 @@ def load_state(model: HierarchicalClassifier, state: dict[str, Tensor], folder: 
             f"{folder}: the tensors don't fit the model that {MODEL_JSON} names "
             f"({str(error).splitlines()[-1].strip()})",
             "The folder was changed; train again.",
+        ) from error
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file. Raises ArtefactError when the disk refuses."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        # The library has its own error for a full disk, which is no OSError.
+        raise ArtefactError(
+            f"{path.parent}: {error}",
+            "Free some space or choose another --workspace, then run the command again.",
         ) from error
 
 

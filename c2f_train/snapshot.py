@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from c2f_data.artefacts import atomic_path, read_json, write_json
 from c2f_data.errors import ArtefactError
-from c2f_train.checkpoint import load_state, read_tensors
+from c2f_train.checkpoint import load_state, read_tensors, write_tensors
 from c2f_train.model import HierarchicalClassifier
 from c2f_train.results import EpochMetrics
 
@@ -55,7 +54,7 @@ def save_snapshot(
     parts = {MODEL: state, OPTIMIZER: _optimizer_tensors(optimizer)}
     for part, tensors in parts.items():
         with atomic_path(_tensor_file(folder, part, position)) as temporary:
-            save_file(tensors, temporary)
+            write_tensors(temporary, tensors)
     write_json(folder / POSITION, position, schema=SCHEMA, version=SCHEMA_VERSION)
     current = {_tensor_file(folder, part, position) for part in parts}
     for path in set(folder.glob("*.safetensors")) - current:

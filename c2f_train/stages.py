@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from c2f_data.artefacts import atomic_path, to_plain, write_text
 from c2f_data.errors import ArtefactError
 from c2f_data.index import TRAIN
-from c2f_train.checkpoint import read_tensors
+from c2f_train.checkpoint import read_tensors, write_tensors
 from c2f_train.data import TrainingImages
 from c2f_train.inference import extract_features
 from c2f_train.loop import (
@@ -174,7 +173,7 @@ def _cached_features(run: Run, level: int) -> Tensor:
             task=task,
         )
     with atomic_path(path) as temporary:
-        save_file({"features": features.contiguous()}, temporary)
+        write_tensors(temporary, {"features": features.contiguous()})
     return features
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from train_samples import STRIPED, changed, state_of
 
@@ -15,7 +16,7 @@ from c2f_data.calibration import LevelResolution
 from c2f_data.errors import ArtefactError
 from c2f_data.resample import ResampleSpec
 from c2f_train.backbones import build_backbone
-from c2f_train.checkpoint import ModelMeta, load_models, read_meta, save_models
+from c2f_train.checkpoint import ModelMeta, load_models, read_meta, save_models, write_tensors
 from c2f_train.model import HierarchicalClassifier, build_model
 
 META = ModelMeta(
@@ -125,3 +126,14 @@ def test_tensors_of_another_model_are_refused(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(ArtefactError, match=r"model: the tensors don't fit .*pooling\.u\.bias"):
         load_models(folder)
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """safetensors has an error of its own for what the system calls ENOSPC."""
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr("c2f_train.checkpoint.save_file", full)
+    with pytest.raises(ArtefactError, match="No space left on device\nFree some space"):
+        write_tensors(tmp_path / "model.safetensors", {"a": torch.zeros(1)})
