@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -44,10 +45,6 @@ class Provenance:
     seed: int
     created: str
 
-    @property
-    def command_line(self) -> str:
-        return " ".join(self.command)
-
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that can change a result; a package that is absent is left out."""
@@ -60,11 +57,21 @@ def package_versions() -> dict[str, str]:
     return found
 
 
+def command() -> tuple[str, ...]:
+    """The words of this process's command line, program name first, without its folder."""
+    program, *words = sys.argv or ["c2f"]
+    return Path(program).name, *words
+
+
+def command_line() -> str:
+    """The same as one line that a shell takes."""
+    return shlex.join(command())
+
+
 def collect(*, device: str, seed: int) -> Provenance:
     """Describe this process, now."""
-    argv = sys.argv or ["c2f"]
     return Provenance(
-        command=(Path(argv[0]).name, *argv[1:]),
+        command=command(),
         versions=package_versions(),
         python=platform.python_version(),
         system=platform.platform(),

@@ -16,6 +16,7 @@ import torch
 from c2f_data.artefacts import remove_leftovers, write_json
 from c2f_data.calibration import CalibrationResult, write_result
 from c2f_data.index import DatasetIndex
+from c2f_data.provenance import command_line
 from c2f_train.backbones import Backbone
 from c2f_train.calibration_plan import CalibrateConfig, Plan, make_plan
 from c2f_train.calibration_result import find_crossings, finished, make_result
@@ -168,9 +169,10 @@ def _announce_cost(trainer: Trainer, backbone: Backbone, points: int, epochs: in
     )
     if total > LONG_SECONDS:
         smaller = max(64, trainer.spec.crop // 2)
+        probe = " --classifier probe" if epochs and backbone.source != "from scratch" else ""
         trainer.progress.note(
-            f"Cheaper: --input-size {smaller} --points {max(6, points // 2)}"
-            + (" --classifier probe" if epochs and backbone.source != "from scratch" else "")
+            f"Cheaper (Ctrl-C, then): {command_line()} "
+            f"--input-size {smaller} --points {max(6, points // 2)}{probe}"
         )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from c2f_data.errors import ConfigError
 from c2f_data.open_dataset import current_dataset, open_dataset
+from c2f_data.provenance import command_line
 from c2f_data.taxonomy import Taxonomy
 
 from .console import Console, level_aliases, print_json
@@ -219,8 +218,7 @@ def _advise(console: Console, crossing: Crossing, result: CalibrationResult) -> 
     if crossing.largest_threshold is not None:
         console.note(f"The largest threshold that would cross is {crossing.largest_threshold:.2f}.")
     if not crossing.relative:
-        command = shlex.join(["c2f", *sys.argv[1:], "--relative"])
-        console.note(f"For a threshold relative to native accuracy: {command}")
+        console.note(f"For a threshold relative to native accuracy: {command_line()} --relative")
 
 
 def _next(result: CalibrationResult, shards: str | None) -> str:

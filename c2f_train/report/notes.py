@@ -32,12 +32,13 @@ def collect(
     """All warnings: those that the parts brought along, and what only shows when they meet."""
     found = [Note("dataset", text) for text in dataset_warnings]
     if calibration is not None:
-        found += [Note("calibration", text) for text in calibration.warnings]
+        # The index's own warnings come along in the calibration's; they are said once, above.
+        own = [text for text in calibration.warnings if text not in dataset_warnings]
+        found += [Note("calibration", text) for text in own]
         found += _stale(index_fingerprint, taxonomy, calibration)
     for run in runs:
         found += [Note("training", f"Run “{run.name}”: {text}") for text in run.warnings]
         found += _mismatch(calibration, run)
-    # The same line often comes along twice, with the index and with what was made from it.
     return tuple(dict.fromkeys(found))
 
 

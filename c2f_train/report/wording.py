@@ -21,7 +21,11 @@ PLURALS = {
     "subspecies": "subspecies",
 }
 MODEL_NAMES = {"mlph": "MLPH", "mlp": "MLP", "hbp": "HBP"}
-IMAGES = {"val": "validation", "test": "test"}
+SCHEMES = {
+    "held-out validation": "validation images",
+    "cross-validation": "training images (each by a model that has not seen it)",
+    "official test": "test images",
+}
 THREE = ("low", "med", "high")
 
 
@@ -159,8 +163,8 @@ def meaning(calibration: CalibrationResult) -> str:
     protocol = calibration.protocol
     told = (
         f"“Told” means that {classifier(protocol)} reaches {_asked(calibration.crossings)} on the "
-        f"same {protocol.n:,} {IMAGES.get(protocol.images, protocol.images)} images at every "
-        "resolution; the resolution is the shorter side of the image."
+        f"same {protocol.n:,} {SCHEMES.get(protocol.scheme, 'images')} at every resolution; the "
+        "resolution is the shorter side of the image."
     )
     return f"{ranges(calibration)} {told}".strip()
 

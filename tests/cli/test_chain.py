@@ -123,3 +123,16 @@ def test_one_environment_variable_for_every_command(
     monkeypatch.setenv("C2F_BUILD_HIERARCHY_WORKSPACE", str(tmp_path / "nearer"))
     assert run(["build-hierarchy", "cub", "--quiet"]) == 0
     assert (tmp_path / "nearer" / "cub" / "hierarchy.csv").is_file()
+
+
+def test_long_work_names_the_cheaper_command_first(
+    c2f: CommandLine, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("c2f_train.calibrate.LONG_SECONDS", 0)
+    source = ("--dataset", "folder", "--root", images, "--images", "test")
+    answer = c2f("calibrate", *source, *QUICK, "--no-shards")
+    lines = answer.err.splitlines()
+    cheaper = next(i for i, line in enumerate(lines) if line.startswith("Cheaper"))
+    assert "--input-size 64 --points 6" in lines[cheaper]
+    assert lines[cheaper - 1].startswith("At most")
+    assert cheaper < next(i for i, line in enumerate(lines) if line.startswith("Training"))

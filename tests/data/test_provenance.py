@@ -12,18 +12,23 @@ import pytest
 
 from c2f_data import provenance
 from c2f_data.artefacts import read_json, write_json
-from c2f_data.provenance import Provenance, collect, package_versions
+from c2f_data.provenance import Provenance, collect, command_line, package_versions
 
 
 def test_it_describes_this_process_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/c2f", "calibrate", "--seed", "3"])
     found = collect(device="cpu (2 cores)", seed=3)
-    assert found.command_line == "c2f calibrate --seed 3"
+    assert found.command == ("c2f", "calibrate", "--seed", "3")
     assert (found.device, found.seed) == ("cpu (2 cores)", 3)
     assert found.python == ".".join(str(part) for part in sys.version_info[:3])
     created = datetime.fromisoformat(found.created)
     assert timedelta(0) <= datetime.now(UTC) - created < timedelta(minutes=1)
     assert created.microsecond == 0
+
+
+def test_the_command_line_can_be_pasted_into_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/bin/c2f", "calibrate", "--root", "my birds"])
+    assert command_line() == "c2f calibrate --root 'my birds'"
 
 
 @pytest.mark.parametrize("argv", [[], [""]])
