@@ -21,6 +21,8 @@ from c2f_train.weights import load_weights, read_state
 
 Maps = tuple[Tensor, Tensor, Tensor]
 RANDOM = "none"
+# What a model that c2f saved calls the tensors of its trunk.
+OWN_PREFIX = "backbone.body."
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 VGG16_TAPS = (25, 27, 29)
@@ -123,20 +125,26 @@ def build_backbone(name: str, weights: str | None, taps: Sequence[str] = ()) -> 
         raise ConfigError(f"{len(taps)} taps", "Name three feature maps: --taps A,B,C.")
     if name == "tiny":
         tiny = TinyVGG()
-        return _with_weights(Backbone(name, tiny, tiny.channels), weights or RANDOM)
+        backbone = Backbone(name, tiny, tiny.channels)
+        return _with_weights(backbone, weights or RANDOM, tiny, OWN_PREFIX)
     if name == "vgg16":
-        return _with_weights(Backbone(name, Vgg16(), (512, 512, 512)), weights)
-    return _torchvision(name, weights, tuple(taps))
+        backbone = Backbone(name, Vgg16(), (512, 512, 512))
+        return _with_weights(backbone, weights, backbone.body, OWN_PREFIX)
+    backbone, trunk = _torchvision(name, tuple(taps))
+    return _with_weights(backbone, weights, trunk, f"{OWN_PREFIX}extractor.")
 
 
-def _with_weights(backbone: Backbone, weights: str | None) -> Backbone:
+def _with_weights(
+    backbone: Backbone, weights: str | None, trunk: nn.Module, own_prefix: str
+) -> Backbone:
+    """Fill the backbone; ``trunk`` is the part of it that has torchvision's names."""
     if weights == RANDOM:
         return backbone
     if weights is None:
         state, backbone.source = _torchvision_state(backbone.name), "torchvision ImageNet"
     else:
         state, backbone.source = read_state(Path(weights)), Path(weights).name
-    load_weights(backbone.body, state, backbone.source)
+    load_weights(trunk, state, backbone.source, own_prefix)
     return backbone
 
 
@@ -166,7 +174,8 @@ def _torchvision_state(name: str) -> dict[str, Tensor]:
     return cast("dict[str, Tensor]", state)
 
 
-def _torchvision(name: str, weights: str | None, taps: tuple[str, ...]) -> Backbone:
+def _torchvision(name: str, taps: tuple[str, ...]) -> tuple[Backbone, nn.Module]:
+    """A torchvision model cut at three maps, with random weights, and the part to be filled."""
     from torchvision.models import get_model, list_models
     from torchvision.models.feature_extraction import create_feature_extractor
 
@@ -183,11 +192,6 @@ def _torchvision(name: str, weights: str | None, taps: tuple[str, ...]) -> Backb
             f"{name} has no feature map {unknown[0]!r}",
             f"Its last nodes: {', '.join(nodes[-12:])}.",
         )
-    source = "from scratch"
-    if weights != RANDOM:
-        state = _torchvision_state(name) if weights is None else read_state(Path(weights))
-        source = "torchvision ImageNet" if weights is None else Path(weights).name
-        load_weights(model, state, source)
     body = _Extractor(create_feature_extractor(model, list(chosen)), chosen)
     with torch.no_grad():
         maps = body.eval()(torch.zeros(1, 3, 224, 224))
@@ -197,7 +201,7 @@ def _torchvision(name: str, weights: str | None, taps: tuple[str, ...]) -> Backb
             f"the taps of {name} differ in size: {shapes}", "Choose maps of one size."
         )
     channels = (maps[0].shape[1], maps[1].shape[1], maps[2].shape[1])
-    return Backbone(name, body, channels, tuple(chosen), source)
+    return Backbone(name, body, channels, tuple(chosen)), body.extractor
 
 
 def _classification_module() -> Any:

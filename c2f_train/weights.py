@@ -39,18 +39,21 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return {str(key): value for key, value in state.items()}
 
 
-def load_weights(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+def load_weights(
+    module: nn.Module, state: Mapping[str, Tensor], source: str, own_prefix: str
+) -> None:
     """Load what the module needs; a classifier that the file also holds is left alone.
 
     Args:
         source: where the tensors came from, for the error.
+        own_prefix: of the module's tensors in a model that c2f saved; torchvision's names have
+            none.
 
     Raises:
         ArtefactError: a tensor is missing or of another shape.
     """
     own = module.state_dict()
-    # A c2f model names its trunk "backbone.body."; torchvision's names have no prefix.
-    prefix = "backbone.body." if any(k.startswith("backbone.body.") for k in state) else ""
+    prefix = own_prefix if any(key.startswith(own_prefix) for key in state) else ""
     found = {key: state[prefix + key] for key in own if prefix + key in state}
     wrong = [k for k in own if k not in found or found[k].shape != own[k].shape]
     if wrong:

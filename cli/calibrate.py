@@ -111,9 +111,11 @@ def calibrate(**o: Any) -> int:
     else:
         for crossing in result.crossings:
             click.echo(describe(crossing, result.protocol.n))
-    for crossing in result.crossings:
-        if crossing.outcome is Outcome.BELOW_AT_NATIVE:
-            _advise(console, crossing, result)
+    below = [c for c in result.crossings if c.outcome is Outcome.BELOW_AT_NATIVE]
+    for crossing in below:
+        _advise(console, crossing, result)
+    if below and not o["relative"]:
+        console.note(f"For thresholds relative to native accuracy: {command_line()} --relative")
     console.note(_next(result, shards))
     return 0 if result.answered else NO_ANSWER
 
@@ -217,8 +219,6 @@ def _advise(console: Console, crossing: Crossing, result: CalibrationResult) -> 
     )
     if crossing.largest_threshold is not None:
         console.note(f"The largest threshold that would cross is {crossing.largest_threshold:.2f}.")
-    if not crossing.relative:
-        console.note(f"For a threshold relative to native accuracy: {command_line()} --relative")
 
 
 def _next(result: CalibrationResult, shards: str | None) -> str:

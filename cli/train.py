@@ -90,7 +90,9 @@ def train(**o: Any) -> None:
     if not folder.manifest.exists():
         raise ArtefactError(
             f"{folder.shards}: no shards of {dataset} yet",
-            "Run c2f shard." if calibration else f"Run c2f calibrate --dataset {dataset} first.",
+            "Run c2f shard, or c2f shard --med R --low R with resolutions of your own."
+            if calibration
+            else f"Run c2f calibrate --dataset {dataset} first.",
         )
     device = pick_device(o["device"])
     config = _config(o, calibration, folder, device)

@@ -14,6 +14,7 @@ from torchvision.models import resnet18, vgg16
 
 from c2f_data.errors import ArtefactError, ConfigError
 from c2f_train.backbones import Backbone, build_backbone, default_input_size
+from c2f_train.model import build_model
 from c2f_train.weights import read_state
 
 VGG_FILE = "data/weights/vgg16_conv_imagenet_fp16.pth"
@@ -211,3 +212,16 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_file(state, tmp_path / "short.safetensors")
     with pytest.raises(ArtefactError, match=rf"1 of .* of another shape \(first: {first}\)"):
         build_backbone("tiny", str(tmp_path / "short.safetensors"))
+
+
+def test_a_saved_model_gives_its_trunk_to_a_torchvision_backbone(tmp_path: Path) -> None:
+    """What calibrate trained is what train starts from, for these backbones, too."""
+    trained = build_backbone("resnet18", "none")
+    model = build_model(trained, "average", 0, (2, 3), seed=0)
+    state = {key: value.contiguous() for key, value in model.state_dict().items()}
+    save_file(state, tmp_path / "model.safetensors")
+    again = build_backbone("resnet18", str(tmp_path))
+    for key, value in trained.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+    other = build_backbone("resnet18", "none")
+    assert any(not torch.equal(other.state_dict()[k], v) for k, v in trained.state_dict().items())
