@@ -98,25 +98,24 @@ def predict_sweep(
         images of the folds one after another.
     """
     predicted, confidence, sides = [], [], []
-    per_batch = max(1, BATCH // len(resolutions))
     for model, own in zip(models, pictures, strict=True):
         if not len(own):
             continue
         model.eval()
-        for stacks, native in loader(SweepImages(own, resolutions, spec), per_batch, workers):
-            count = len(stacks)
-            # (B, R, 3, H, W) to (R * B, 3, H, W): resolution first, so that results split easily.
-            images = stacks.transpose(0, 1).flatten(0, 1)
-            with autocast(device, precision):
-                logits = model.all_logits(to_device(images, device))
-            best = [each.float().softmax(dim=1).max(dim=1) for each in logits]
-            shape = (len(resolutions), count, len(best))
-            indices = torch.stack([b.indices for b in best], dim=1)
-            values = torch.stack([b.values for b in best], dim=1)
-            predicted.append(indices.reshape(shape).cpu().numpy())
-            confidence.append(values.reshape(shape).cpu().double().numpy())
+        for stacks, native in loader(SweepImages(own, resolutions, spec), BATCH, workers):
+            indices, values = [], []
+            # A resolution's batch holds that resolution alone, so that what is measured together
+            # with it does not show in the last bit of its answers.
+            for position in range(len(resolutions)):
+                with autocast(device, precision):
+                    logits = model.all_logits(to_device(stacks[:, position], device))
+                best = [each.float().softmax(dim=1).max(dim=1) for each in logits]
+                indices.append(torch.stack([b.indices for b in best], dim=1).cpu())
+                values.append(torch.stack([b.values for b in best], dim=1).cpu().double())
+                task.advance(len(stacks))
+            predicted.append(torch.stack(indices).numpy())
+            confidence.append(torch.stack(values).numpy())
             sides.append(native.numpy())
-            task.advance(count * len(resolutions))
     return (
         np.concatenate(predicted, axis=1),
         np.concatenate(confidence, axis=1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,10 @@ from c2f_train.inference import as_predictions, predict_sweep
 from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Progress, Task
 
-# Resolutions that share one decode of an image. A sweep may end at any of them, so a larger
-# number would save decodes and waste network passes.
+# Resolutions that share one decode of an image. A sweep may end at any of them, and a killed run
+# starts its wave again: so dear resolutions, next to which a decode is nothing, go one by one.
 WAVE = 4
+CHEAP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -62,23 +64,26 @@ class Measurement:
         """
         wanted: list[int | None] = [None, *sweep.resolutions]
         pictures = all_unseen(self.evaluation, self.index)
-        waves = [wanted[start : start + WAVE] for start in range(0, len(wanted), WAVE)]
         done: list[Predictions] = []
         # What an earlier run measured is read first: it may be enough.
-        while waves and not self._missing(waves[0]):
-            done += [self._read(r, pictures) for r in waves.pop(0)]
+        while wanted and self._path(wanted[0]).exists():
+            done.append(self._read(wanted.pop(0), pictures))
             if enough(done):
                 return done
-        if not waves:
+        if not wanted:
             return done
         classifiers = models()
+        size = 1  # the first one alone tells what a resolution costs
         with self.progress.task("Measuring", len(wanted) * self.evaluation.n) as task:
-            task.advance(len(done) * self.evaluation.n)
-            for wave in waves:
+            while wanted:
+                wave, wanted = wanted[:size], wanted[size:]
                 missing = self._missing(wave)
                 task.advance((len(wave) - len(missing)) * self.evaluation.n)
                 if missing:
+                    started = time.perf_counter()
                     self._measure(classifiers, missing, pictures, task)
+                    cheap = time.perf_counter() - started < CHEAP_SECONDS * len(missing)
+                    size = WAVE if cheap else 1
                 done += [self._read(r, pictures) for r in wave]
                 if enough(done):
                     break

@@ -139,7 +139,13 @@ def test_what_moves_a_prediction_gets_a_folder_of_its_own(
 
 @pytest.mark.parametrize(
     ("task", "steps", "finished"),
-    [("Features", 1, 0), ("Fitting", 1, 0), ("Measuring", 1, 0), ("Measuring", 4 * N + 1, 4)],
+    [
+        ("Features", 1, 0),
+        ("Fitting", 1, 0),
+        ("Measuring", 1, 0),
+        ("Measuring", N + 1, 1),
+        ("Measuring", 5 * N + 1, 5),
+    ],
 )
 def test_an_interrupted_calibration_goes_on(
     monkeypatch: pytest.MonkeyPatch,
@@ -258,3 +264,17 @@ def test_settings_that_make_no_sense(
 def test_a_threshold_lies_between_0_and_1(value: float) -> None:
     with pytest.raises(ConfigError, match=r"A threshold lies between 0 and 1: 0\.8"):
         CalibrateConfig(thresholds=(("species", value),))
+
+
+def test_dear_resolutions_go_one_by_one_to_the_same_answers(
+    index: DatasetIndex, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then a kill costs one resolution at most; what shares a decode never shows in a result."""
+    monkeypatch.setattr("c2f_train.sweep.CHEAP_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(index, CONFIG, tmp_path, CPU, Recorder(3 * N + 1, "Measuring"))
+    assert len(stored(tmp_path)) == 3
+    calibrate(index, CONFIG, tmp_path, CPU, Silent())
+    one_by_one, in_waves = stored(tmp_path), stored(folder)
+    assert one_by_one
+    assert all(in_waves[name] == rows for name, rows in one_by_one.items() if name in in_waves)
