@@ -29,13 +29,21 @@ from c2f_train.stages import SNAPSHOT, remove_features, run_stages, unfinished
 
 
 def train(
-    shards: Path, config: TrainConfig, folder: Path, device: torch.device, progress: Progress
+    shards: Path,
+    config: TrainConfig,
+    folder: Path,
+    device: torch.device,
+    progress: Progress,
+    *,
+    overwrite: bool = False,
 ) -> RunResult:
     """Train a model, or go on with a training that was interrupted.
 
     Args:
         shards: a finished set of shards.
         folder: of the run; config.json is written first and run.json last.
+        overwrite: delete what the folder holds, once shards, weights and settings have been
+            found to be in order.
 
     Raises:
         ArtefactError: shards or weights are absent or damaged, or the folder holds another run.
@@ -59,6 +67,8 @@ def train(
         levels=(finest,) if config.finest_only else tuple(range(finest, -1, -1)),
         key=fingerprint([replace(config, workers=0), reader.manifest.plan_fingerprint]),
     )
+    if overwrite:
+        shutil.rmtree(folder, ignore_errors=True)
     for place in (folder, folder / SNAPSHOT):
         remove_leftovers(place)
     position = unfinished(run)

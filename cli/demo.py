@@ -97,8 +97,6 @@ def _train(
     console: Console,
 ) -> RunResult:
     """MLPH on the tiny backbone, starting from what the calibration's classifier has learnt."""
-    import shutil
-
     from c2f_data.shards.manifest import read_manifest
     from c2f_train.config import TrainConfig
     from c2f_train.device import pick_precision
@@ -120,13 +118,11 @@ def _train(
         workers=o["workers"],
     )
     place = folder.run(RUN)
-    if (place / "run.json").exists():
+    finished = (place / "run.json").exists()
+    if finished:
         before = read_run(place / "run.json")
-        if (before.config, before.plan_fingerprint) == (
-            config,
-            read_manifest(folder.shards).plan_fingerprint,
-        ):
+        plan = read_manifest(folder.shards).plan_fingerprint
+        if (before.config, before.plan_fingerprint) == (config, plan):
             console.note("  already trained")
             return before
-        shutil.rmtree(place)
-    return train(folder.shards, config, place, device, console)
+    return train(folder.shards, config, place, device, console, overwrite=finished)

@@ -152,7 +152,7 @@ def compute_options(function: F) -> F:
 
 
 def backbone_options(function: F) -> F:
-    """--weights --taps --fit."""
+    """--weights --taps."""
     return _stacked(
         option("--weights", help="Backbone weights: .pth, .safetensors, a model folder, or none."),
         option("--taps", default="", help="Three feature maps of a torchvision backbone: A,B,C."),

@@ -98,7 +98,7 @@ def train(**o: Any) -> None:
     config = _config(o, calibration, folder, device)
     run = folder.run(o["name"] or o["model"])
     _prepare(run, o["resume"], o["overwrite"], console)
-    result = run_training(folder.shards, config, run, device, console)
+    result = run_training(folder.shards, config, run, device, console, overwrite=o["overwrite"])
     if o["as_json"]:
         print_json(
             {
@@ -186,12 +186,10 @@ def _config(
 
 def _prepare(run: Path, resume: bool, overwrite: bool, console: Console) -> None:
     """Refuse to mix runs: a finished or unfinished one of this name needs a word."""
-    import shutil
-
     if resume and overwrite:
         raise ConfigError("--resume and --overwrite", "Choose one of the two.")
-    if overwrite and run.exists():
-        shutil.rmtree(run)
+    if overwrite:
+        return
     if (run / "run.json").exists():
         raise ArtefactError(
             f"{run}: a finished run", "Choose another --name, or pass --overwrite to replace it."

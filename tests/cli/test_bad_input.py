@@ -235,3 +235,17 @@ def test_missing_weights_are_one_error(
     assert "vgg16" in one_line_error(answer)
     assert "--weights" in answer.err
     assert "vgg16-397923af.pth" in answer.err
+
+
+def test_a_run_is_only_replaced_by_one_that_can_start(c2f: CommandLine, images: Path) -> None:
+    calibrate(c2f, images)
+    assert c2f("shard", "--med", "20", "--low", "10").code == 0
+    small = ("--dim", "8", "--stage1-epochs", "1", "--stage2-epochs", "0")
+    assert c2f("train", *small).code == 0
+    before = (c2f.workspace / "folder" / "runs" / "mlph" / "run.json").read_bytes()
+    answer = c2f("train", *small, "--overwrite", "--weights", "no-such-file.pth")
+    assert answer.code == 1
+    assert "no-such-file.pth" in one_line_error(answer)
+    after = (c2f.workspace / "folder" / "runs" / "mlph" / "run.json").read_bytes()
+    assert after == before
+    assert c2f("train", *small, "--overwrite").code == 0
