@@ -68,6 +68,26 @@ class Backbone(nn.Module):
         first, second, third = self.body(x)
         return first, second, third
 
+    def check_input(self, side: int) -> None:
+        """Refuse a side in pixels that the network can't take, before any long work.
+
+        Raises:
+            ConfigError: it is too small, or the network wants another one.
+        """
+        images = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+        training = self.training
+        try:
+            with torch.no_grad():
+                self.eval()(images)
+        except (RuntimeError, ValueError, AssertionError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ConfigError(
+                f"{self.name} can't take images of {side} px ({reason})",
+                "Choose another --input-size; 224 suits most networks.",
+            ) from error
+        finally:
+            self.train(training)
+
 
 class Vgg16(nn.Module):
     """The convolutions of VGG-16 up to relu5_3, with torchvision's parameter names."""

@@ -105,6 +105,7 @@ def _models(
     backbone = plan.backbone
     if backbone is None:
         return tuple(model.to(plan.device) for model in plan.loaded)
+    backbone.check_input(plan.protocol.spec.crop)
     kind = plan.protocol.classifier
     trainer = Trainer(
         kind=kind,

@@ -53,6 +53,7 @@ def train(
     reader = _open(shards)
     taxonomy = reader.manifest.taxonomy
     backbone = build_backbone(config.backbone, config.weights, config.taps)
+    backbone.check_input(config.input_size)
     counts = [len(names) for names in taxonomy.names]
     model = build_model(backbone, POOLING_OF[config.model], config.dim, counts, config.seed)
     finest = len(counts) - 1

@@ -225,3 +225,11 @@ def test_a_saved_model_gives_its_trunk_to_a_torchvision_backbone(tmp_path: Path)
         assert torch.equal(again.state_dict()[key], value), key
     other = build_backbone("resnet18", "none")
     assert any(not torch.equal(other.state_dict()[k], v) for k, v in trained.state_dict().items())
+
+
+def test_an_input_that_the_network_cannot_take_is_refused_at_once() -> None:
+    backbone = build_backbone("alexnet", "none").train()
+    with pytest.raises(ConfigError, match="alexnet can't take images of 16 px"):
+        backbone.check_input(16)
+    backbone.check_input(224)
+    assert backbone.training
