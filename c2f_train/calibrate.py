@@ -35,9 +35,8 @@ from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Progress
 from c2f_train.sweep import Measurement
 
-__all__ = ["DEFAULT_THRESHOLD", "CalibrateConfig", "calibrate", "find_crossings"]
+__all__ = ["CalibrateConfig", "calibrate", "find_crossings"]
 
-DEFAULT_THRESHOLD = 0.8
 LONG_SECONDS = 30 * 60
 SAMPLE = 8
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c2f_data.errors import ConfigError
+from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.open_dataset import current_dataset, open_dataset
 from c2f_data.provenance import command_line
 from c2f_data.taxonomy import Taxonomy
@@ -24,7 +25,7 @@ from .options import (
     option,
     workspace_of,
 )
-from .steps import shards_after_calibration, write_hierarchy
+from .steps import shards_after_calibration
 
 if TYPE_CHECKING:
     from c2f_data.calibration import CalibrationResult
@@ -96,7 +97,7 @@ def calibrate(**o: Any) -> int:
     console.note(f"Data set: {name} ({index.root}), {len(index.records)} images.")
     config = _config(o, index.taxonomy, name)
     folder.write_source(source)
-    write_hierarchy(folder, index.taxonomy)
+    write_taxonomy(folder.hierarchy, index.taxonomy)
     result = run_calibration(index, config, folder.calibration, device, console)
     workspace.set_current(name)
     for warning in result.warnings:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.open_dataset import DatasetChoice, open_dataset
 from c2f_data.workspace import DEMO, DatasetFolder
 
@@ -17,7 +18,7 @@ from .console import Console, print_json
 from .demo_data import ensure_demo
 from .options import common_options, compute_options, workspace_of
 from .report import write as write_report
-from .steps import shards_after_calibration, write_hierarchy
+from .steps import shards_after_calibration
 from .train import describe as describe_level
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def demo(**o: Any) -> int:
     choice = ensure_demo(DEMO, DatasetChoice(dataset=DEMO), console)
     index, folder, source = open_dataset(workspace, choice)
     folder.write_source(source)
-    write_hierarchy(folder, index.taxonomy)
+    write_taxonomy(folder.hierarchy, index.taxonomy)
     counts = ", ".join(f"{index.taxonomy.count(level)} {level}" for level in index.taxonomy.levels)
     console.note(f"1 of 4  Calibrate ({len(index.records)} images; {counts})")
     config = CalibrateConfig(

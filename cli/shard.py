@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c2f_data.errors import ConfigError
+from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.open_dataset import current_dataset, open_dataset
 from c2f_data.taxonomy import Taxonomy
 from c2f_data.workspace import DatasetFolder
@@ -21,7 +22,7 @@ from .options import (
     option,
     workspace_of,
 )
-from .steps import build_shards, read_calibration, write_hierarchy
+from .steps import build_shards, read_calibration
 
 if TYPE_CHECKING:
     from c2f_data.shards.schema import LevelPlan
@@ -62,7 +63,7 @@ def shard(**o: Any) -> None:
         click.echo(f"{len(index.records)} images, {source_bytes / 1e6:.0f} MB of source files")
         return
     folder.write_source(source)
-    write_hierarchy(folder, index.taxonomy)
+    write_taxonomy(folder.hierarchy, index.taxonomy)
     manifest = build_shards(
         index,
         folder,

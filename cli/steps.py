@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from c2f_data.errors import ArtefactError
-from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.index import DatasetIndex
-from c2f_data.taxonomy import Taxonomy
 from c2f_data.workspace import DatasetFolder
 
 from .console import Console
@@ -20,11 +18,6 @@ if TYPE_CHECKING:
     from c2f_data.shards.manifest import ShardManifest
     from c2f_data.shards.schema import LevelPlan
     from c2f_train.progress import Task
-
-
-def write_hierarchy(folder: DatasetFolder, taxonomy: Taxonomy) -> None:
-    """hierarchy.csv of the classes that have images."""
-    write_taxonomy(folder.hierarchy, taxonomy)
 
 
 def cores() -> int:

@@ -24,20 +24,6 @@ from c2f_train.run import ShardPictures
 from c2f_train.train import train
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("train")
-    return make_shards(make_striped(folder / "images", train=2, test=1), folder / "shards")
-
-
-@pytest.fixture(scope="module")
-def whole(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that nobody interrupted."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    train(shards, CONFIG, folder, CPU, Silent())
-    return folder
-
-
 def test_one_seed_gives_the_same_bits_twice(shards: Path, whole: Path, tmp_path: Path) -> None:
     train(shards, CONFIG, tmp_path / "run", CPU, Silent())
     assert kept(tmp_path / "run") == kept(whole)

@@ -11,26 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from train_runs import CONFIG, STAGE1_STEPS, STAGE2_STEPS, kept
-from train_samples import CPU, Recorder, make_shards, make_striped
+from train_samples import CPU, Recorder
 
 from c2f_data.errors import ArtefactError, C2FError
 from c2f_train.progress import Silent
 from c2f_train.run import Run
 from c2f_train.train import train
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("train")
-    return make_shards(make_striped(folder / "images", train=2, test=1), folder / "shards")
-
-
-@pytest.fixture(scope="module")
-def whole(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that nobody interrupted."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    train(shards, CONFIG, folder, CPU, Silent())
-    return folder
 
 
 @pytest.mark.parametrize(

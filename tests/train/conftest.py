@@ -1,0 +1,26 @@
+"""A small set of shards and a training on it, for the tests of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from train_runs import CONFIG
+from train_samples import CPU, make_shards, make_striped
+
+from c2f_train.progress import Silent
+from c2f_train.train import train
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    return make_shards(make_striped(folder / "images", train=2, test=1), folder / "shards")
+
+
+@pytest.fixture(scope="module")
+def whole(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(shards, CONFIG, folder, CPU, Silent())
+    return folder
