@@ -1,8 +1,8 @@
 """Build one shard: a plain function of its task, so that any process on any machine can run it.
 
-A shard is finished when its sidecar is there, and the sidecar is believed only as far as the
-bytes agree: the shard must have the SHA-256 that it names, and so must the source images. Then
-it is kept; otherwise it is built again.
+A shard is finished when it stands under its name with its sidecar, and the sidecar is believed
+only as far as the bytes agree: the shard must have the SHA-256 that it names, and so must the
+source images. Then it is kept; otherwise it is built again.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Sidecar:
 def build_shard(task: ShardTask, tick: Tick | None = None) -> ShardEntry:
     """Build a shard, or keep it if it is finished and whole.
 
-    The shard appears under its name by rename, its sidecar after it; whatever happens before
-    leaves nothing behind.
+    The shard appears under its name by rename and is finished from then on: its sidecar is there
+    already. Whatever happens before leaves no shard behind.
 
     Args:
         tick: called with the number of images that were done since the last call; an exception
@@ -72,8 +72,10 @@ def build_shard(task: ShardTask, tick: Tick | None = None) -> ShardEntry:
     with atomic_path(task.path) as temporary:
         payloads = write_hdf5(temporary, task, images)
         entry = _describe(temporary, task, images, payloads)
-    sidecar = Sidecar(task.fingerprint, sources.hexdigest(), entry)
-    write_json(task.sidecar, sidecar, schema=SIDECAR_SCHEMA, version=SIDECAR_VERSION)
+        sidecar = Sidecar(task.fingerprint, sources.hexdigest(), entry)
+        # Before the rename: a kill between the two then leaves a sidecar that no shard bears out,
+        # never a whole shard that the next build would not know for finished.
+        write_json(task.sidecar, sidecar, schema=SIDECAR_SCHEMA, version=SIDECAR_VERSION)
     return entry
 
 

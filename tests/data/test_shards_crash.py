@@ -131,6 +131,30 @@ def test_ctrl_c_between_two_images(
     finish(fresh[0], folder, fresh[1])
 
 
+@pytest.mark.parametrize("rename", range(1, 7))
+def test_stopped_right_after_a_rename(
+    tmp_path: Path,
+    fresh: tuple[DatasetIndex, dict[str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    rename: int,
+) -> None:
+    """A shard that can be seen is a finished one, whatever its sidecar's turn was."""
+    calls = 0
+
+    def stop(folder: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == rename:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "shards"
+    with monkeypatch.context() as patch:
+        patch.setattr("c2f_data.artefacts.fsync_folder", stop)
+        with pytest.raises(KeyboardInterrupt):
+            write_shards(fresh[0], levels(), SPEC, folder)
+    finish(fresh[0], folder, fresh[1])
+
+
 def test_leftovers_of_a_killed_run_are_removed(
     tmp_path: Path, fresh: tuple[DatasetIndex, dict[str, bytes]]
 ) -> None:
