@@ -3,10 +3,14 @@
 Levels are data: an ordered tuple of names taken from the table. Three of them (family, genus,
 species) are the usual case, two or five work the same way. Class ids are dense: 0 .. K-1 at every
 level, in order of first appearance in the table.
+
+A node is known by its path from the top, not by its name: one name in two branches (a homonym,
+such as the bird genus Prunella and the plant genus Prunella) means two nodes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +22,31 @@ from c2f_data.artefacts import fingerprint
 from c2f_data.errors import TaxonomyError
 
 DEFAULT_LEVELS = ("family", "genus", "species")
+
+
+@dataclass(frozen=True, slots=True)
+class Homonym:
+    """One name for several nodes of a level, in different branches.
+
+    Attributes:
+        paths: their paths, coarse to fine, the last name being ``name``.
+        lines: line of the first class below each; None where the table has no lines.
+    """
+
+    level: str
+    name: str
+    paths: tuple[tuple[str, ...], ...]
+    lines: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        places = [
+            f"{' > '.join(path[:-1])}" + (f" (line {line})" if line else "")
+            for path, line in zip(self.paths, self.lines, strict=True)
+        ]
+        return (
+            f"{self.level} {self.name!r} is in {len(places)} branches: {', '.join(places)}; "
+            f"taken as {len(places)} that share a name"
+        )
 
 
 @dataclass(frozen=True)
@@ -43,12 +72,12 @@ class Taxonomy:
     lines: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        from c2f_data.hierarchy.validate import faults
+        from c2f_data.hierarchy.validate import faults, listed
 
         found = faults(self.levels, self.paths, self.lines)
         if found:
             raise TaxonomyError(
-                f"{self.origin or self.name}: " + "; ".join(found),
+                listed(self.origin or self.name, found),
                 "Correct the table: every class needs one parent at each coarser level.",
             )
 
@@ -57,16 +86,45 @@ class Taxonomy:
         return self.levels[-1]
 
     @cached_property
+    def nodes(self) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        """Per level, coarse to fine, the paths of its nodes; the position is the class id."""
+        return tuple(
+            tuple(dict.fromkeys(path[: j + 1] for path in self.paths))
+            for j in range(len(self.levels))
+        )
+
+    @cached_property
     def names(self) -> tuple[tuple[str, ...], ...]:
-        """Class names per level, coarse to fine; the position is the class id."""
-        columns = zip(*self.paths, strict=True)
-        return tuple(tuple(dict.fromkeys(column)) for column in columns)
+        """Names per level, coarse to fine, unique at their level; the position is the class id.
+
+        A homonym bears its parent's name in brackets.
+        """
+        return tuple(_unique_names(nodes) for nodes in self.nodes)
+
+    @cached_property
+    def homonyms(self) -> tuple[Homonym, ...]:
+        """Every name that two or more nodes of one level share."""
+        found = []
+        for level, nodes in zip(self.levels, self.nodes, strict=True):
+            by_name: dict[str, list[tuple[str, ...]]] = {}
+            for node in nodes:
+                by_name.setdefault(node[-1], []).append(node)
+            found += [
+                Homonym(level, name, tuple(paths), tuple(self._first_line(path) for path in paths))
+                for name, paths in by_name.items()
+                if len(paths) > 1
+            ]
+        return tuple(found)
+
+    def _first_line(self, node: tuple[str, ...]) -> int | None:
+        row = next(i for i, path in enumerate(self.paths) if path[: len(node)] == node)
+        return self.lines[row] if self.lines else None
 
     @cached_property
     def codes(self) -> NDArray[np.int64]:
         """(classes, levels) array: the id of each class and of its ancestors."""
-        index = [{name: i for i, name in enumerate(names)} for names in self.names]
-        rows = [[index[j][name] for j, name in enumerate(path)] for path in self.paths]
+        index = [{node: i for i, node in enumerate(nodes)} for nodes in self.nodes]
+        rows = [[ids[path[: j + 1]] for j, ids in enumerate(index)] for path in self.paths]
         return np.asarray(rows, dtype=np.int64)
 
     @cached_property
@@ -92,10 +150,9 @@ class Taxonomy:
         ancestors: NDArray[np.int64] = self.codes[:, self.level_index(level)]
         return ancestors[np.asarray(fine, dtype=np.int64)]
 
-    def subset(self, classes: Iterable[str]) -> Taxonomy:
-        """The part of the hierarchy above the given classes, in the table's order."""
-        wanted = set(classes)
-        keep = [i for i, path in enumerate(self.paths) if path[-1] in wanted]
+    def subset(self, rows: Iterable[int]) -> Taxonomy:
+        """The part of the hierarchy above the given classes (ids), in the table's order."""
+        keep = sorted(set(rows))
         return Taxonomy(
             name=self.name,
             levels=self.levels,
@@ -104,40 +161,25 @@ class Taxonomy:
             lines=tuple(self.lines[i] for i in keep) if self.lines else (),
         )
 
-    def match(self, classes: Sequence[str], *, allow_unused: bool, owner: str) -> Taxonomy:
-        """Restrict the table to a data set's classes.
-
-        Args:
-            classes: the class names that have images.
-            allow_unused: accept classes of the table that have no images.
-            owner: the data set, for the error message.
-
-        Raises:
-            TaxonomyError: a class with images is not in the table, or (unless allowed) a class
-                of the table has no images; the names, file and lines are given.
-        """
-        known = {path[-1]: i for i, path in enumerate(self.paths)}
-        absent = [name for name in classes if name not in known]
-        if absent:
-            raise TaxonomyError(
-                f"{owner}: {_some(absent)} not in {self.origin or self.name}",
-                f"Add a row for each to the table (column {self.finest}), spelt as there.",
-            )
-        have = set(classes)
-        unused = [path[-1] for path in self.paths if path[-1] not in have]
-        if unused and not allow_unused:
-            where = [
-                f"{name} (line {self.lines[known[name]]})" if self.lines else name
-                for name in unused
-            ]
-            raise TaxonomyError(
-                f"{self.origin or self.name}: {_some(where)} without images in {owner}",
-                "Remove the rows or add the images; --allow-partial accepts unused rows.",
-            )
-        return self.subset(have)
+    def where(self, row: int) -> str:
+        """A class with its line, for messages: ``Raven (line 4)``."""
+        name = self.names[-1][row]
+        return f"{name} (line {self.lines[row]})" if self.lines else name
 
 
-def _some(names: Sequence[str], most: int = 5) -> str:
-    """'3 classes (a, b, c)': enough names to act on, not a page of them."""
-    shown = ", ".join(names[:most]) + (", ..." if len(names) > most else "")
-    return f"{len(names)} {'class' if len(names) == 1 else 'classes'} ({shown})"
+def _unique_names(nodes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The last name of each path where that is unique, else with its parent's, else the path."""
+    spellings = [[path[-1] for path in nodes]]
+    spellings.append([f"{path[-1]} ({path[-2]})" if len(path) > 1 else path[-1] for path in nodes])
+    spellings.append([" > ".join(path) for path in nodes])
+    spellings.append([repr(path) for path in nodes])
+    chosen = spellings[0]
+    for fuller in spellings[1:]:
+        counts = Counter(chosen)
+        if len(counts) == len(chosen):
+            break
+        chosen = [
+            longer if counts[name] > 1 else name
+            for name, longer in zip(chosen, fuller, strict=True)
+        ]
+    return tuple(chosen)

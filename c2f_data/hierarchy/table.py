@@ -11,7 +11,8 @@ from pathlib import Path
 
 from c2f_data.artefacts import write_text
 from c2f_data.errors import TaxonomyError
-from c2f_data.hierarchy.validate import faults
+from c2f_data.hierarchy.formats import csv_text
+from c2f_data.hierarchy.validate import faults, listed
 from c2f_data.taxonomy import DEFAULT_LEVELS, Taxonomy
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -42,7 +43,8 @@ def read_table(path: Path) -> Table:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise TaxonomyError(f"{path}: larger than 256 MiB", "Is this really a class table?")
-        text = path.read_text(encoding="utf-8-sig")
+        # Line ends as they are: a quoted name may hold one.
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise TaxonomyError(
             f"{path}: no such file",
@@ -123,9 +125,8 @@ def taxonomy_from_table(
     paths = tuple(tuple(row[column] for column in chosen) for row in table.rows)
     found = faults(levels, paths, table.lines)
     if found:
-        more = f"; and {len(found) - 8} more" if len(found) > 8 else ""
         raise TaxonomyError(
-            f"{table.origin}: " + "; ".join(found[:8]) + more,
+            listed(table.origin, found),
             "Correct these lines: every class needs exactly one parent at each coarser level.",
         )
     return Taxonomy(name, tuple(levels), paths, table.origin, table.lines)
@@ -151,15 +152,7 @@ def _column(table: Table, level: str, column: str | None, finest: bool) -> str:
 
 def write_taxonomy(path: Path, taxonomy: Taxonomy) -> None:
     """Write ``hierarchy.csv`` atomically: one column a level, coarse to fine."""
-    buffer = io.StringIO()
-    # Quoted, a name that starts with # is no comment.
-    hashed = any(path[0].startswith("#") for path in (taxonomy.levels, *taxonomy.paths))
-    writer = csv.writer(
-        buffer, lineterminator="\n", quoting=csv.QUOTE_ALL if hashed else csv.QUOTE_MINIMAL
-    )
-    writer.writerow(taxonomy.levels)
-    writer.writerows(taxonomy.paths)
-    write_text(path, buffer.getvalue())
+    write_text(path, csv_text(taxonomy))
 
 
 def read_taxonomy(path: Path, name: str) -> Taxonomy:

@@ -7,6 +7,8 @@ from itertools import pairwise
 
 Paths = Sequence[Sequence[str]]
 Where = Callable[[int], str]
+# A table saved with the wrong separator has a fault on every line.
+MOST_SHOWN = 100
 
 
 def faults(levels: Sequence[str], paths: Paths, lines: Sequence[int] = ()) -> list[str]:
@@ -31,9 +33,19 @@ def faults(levels: Sequence[str], paths: Paths, lines: Sequence[int] = ()) -> li
         if not name.strip()
     ]
     found += _duplicates(levels[-1], paths, where)
-    for column in range(1, len(levels)):
+    for column in range(2, len(levels)):
         found += _two_parents(levels, paths, column, where)
     return found + _cycles(paths, where)
+
+
+def listed(origin: str, found: Sequence[str]) -> str:
+    """The faults as one message: one on the line, more below it, each on a line of its own."""
+    if len(found) == 1:
+        return f"{origin}: {found[0]}"
+    shown = [f"  {fault}" for fault in found[:MOST_SHOWN]]
+    if len(found) > MOST_SHOWN:
+        shown.append(f"  and {len(found) - MOST_SHOWN} more")
+    return "\n".join([f"{origin}: {len(found)} faults", *shown])
 
 
 def _shape_faults(levels: Sequence[str], paths: Paths, where: Where) -> list[str]:
@@ -63,20 +75,22 @@ def _duplicates(finest: str, paths: Paths, where: Where) -> list[str]:
 
 
 def _two_parents(levels: Sequence[str], paths: Paths, column: int, where: Where) -> list[str]:
-    """The same name under two different parents."""
-    first: dict[str, int] = {}
+    """The same name under two parents of one branch, a branch being a name of the coarsest level.
+
+    In different branches it is a homonym, which is legal: nodes are known by their paths.
+    """
+    first: dict[tuple[str, str], int] = {}
     found = []
     for row, path in enumerate(paths):
-        child, parent = path[column], path[column - 1]
-        if not child.strip() or not parent.strip():
+        branch, parent, child = path[0], path[column - 1], path[column]
+        if not (branch.strip() and parent.strip() and child.strip()):
             continue
-        before = paths[first[child]][column - 1] if child in first else parent
-        if before != parent:
+        before = first.setdefault((branch, child), row)
+        if paths[before][column - 1] != parent:
             found.append(
                 f"{where(row)}: {levels[column]} {child!r} has {levels[column - 1]} {parent!r} "
-                f"here and {before!r} on {where(first[child])}"
+                f"here and {paths[before][column - 1]!r} on {where(before)}"
             )
-        first.setdefault(child, row)
     return found
 
 

@@ -62,10 +62,10 @@ def test_a_bad_image_is_named(
 
 def test_a_taxonomy_with_two_parents_or_a_cycle(c2f: CommandLine, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
-    table.write_text("family,genus,species\nF,G,a\nH,G,b\n", encoding="utf-8")
+    table.write_text("family,genus,species\nF,G,a\nF,H,a\n", encoding="utf-8")
     answer = c2f("build-hierarchy", table)
     assert answer.code == 1
-    assert "line 3: genus 'G' has family 'H' here and 'F' on line 2" in one_line_error(answer)
+    assert "line 3: species 'a' has genus 'H' here and 'G' on line 2" in one_line_error(answer)
     table.write_text("family,genus,species\nX,Y,a\nY,X,b\n", encoding="utf-8")
     answer = c2f("build-hierarchy", table)
     assert answer.code == 1

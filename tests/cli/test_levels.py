@@ -12,9 +12,11 @@ TABLES = {
     2: ("colour,kind", [f"{s.split('_')[0]},{s}" for s in SPECIES]),
     4: (
         "order,family,genus,species",
-        [f"O,F{s[0]},{s.split('_')[0]},{s}" for s in SPECIES],
+        # Families and genera share their names across the two orders.
+        [f"{s.split('_')[0]},shapes,{s.split('_')[1]},{s}" for s in SPECIES],
     ),
 }
+COUNTS = {2: [2, 4], 4: [2, 2, 4, 4]}
 
 
 @pytest.mark.parametrize("count", TABLES)
@@ -32,6 +34,8 @@ def test_every_command_takes_any_number_of_levels(
     found = c2f("calibrate", *source, *words, "--json")
     assert found.code in (0, 3), found.err
     assert [level["name"] for level in found.json["levels"]] == levels
+    assert [level["count"] for level in found.json["levels"]] == COUNTS[count]
+    assert ("'shapes' is in 2 branches" in found.err) == (count == 4)
     measured = [crossing["level"] for crossing in found.json["crossings"]]
     assert measured == levels[:0:-1]  # fine to coarse, all but the coarsest
     assert found.json["crossings"][0]["factor"] == 0.3

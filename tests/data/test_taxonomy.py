@@ -7,7 +7,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from c2f_data.errors import TaxonomyError
@@ -54,32 +54,43 @@ def test_an_unknown_level_is_refused_with_the_known_ones() -> None:
 
 
 def test_a_subset_keeps_the_order_and_the_lines_and_renumbers() -> None:
-    part = birds((2, 3, 4, 5)).subset(["Raven", "Common gull"])
+    part = birds((2, 3, 4, 5)).subset([3, 1])
     assert part.paths == (BIRDS[1], BIRDS[3])
     assert part.lines == (3, 5)
     np.testing.assert_array_equal(part.codes, [[0, 0, 0], [1, 1, 1]])
 
 
-def test_classes_with_images_that_the_table_lacks_are_named() -> None:
-    with pytest.raises(TaxonomyError, match=r"photos: 2 classes \(Emu, Kiwi\) not in birds.csv"):
-        birds().match(["Emu", "Raven", "Kiwi"], allow_unused=True, owner="photos")
+def test_one_name_in_two_branches_is_two_nodes() -> None:
+    rows = (
+        ("Prunellidae", "Prunella", "Dunnock"),
+        ("Lamiaceae", "Prunella", "Selfheal"),
+        ("Lamiaceae", "Ajuga", "Bugle"),
+        ("Prunellidae", "Prunella", "Alpine accentor"),
+    )
+    table = Taxonomy("t", DEFAULT_LEVELS, rows, "t.csv", (2, 3, 4, 5))
+    assert table.names[1] == ("Prunella (Prunellidae)", "Prunella (Lamiaceae)", "Ajuga")
+    assert table.codes[:, 1].tolist() == [0, 1, 2, 0]
+    assert table.count("genus") == 3
+    assert str(table.homonyms[0]) == (
+        "genus 'Prunella' is in 2 branches: Prunellidae (line 2), Lamiaceae (line 3); "
+        "taken as 2 that share a name"
+    )
+    assert table.subset([1, 2]).names[1] == ("Prunella", "Ajuga")
+    assert not table.subset([1, 2]).homonyms
 
 
-@pytest.mark.parametrize(("lines", "said"), [((2, 3, 4, 9), r"Raven \(line 9\)"), ((), r"Raven\)")])
-def test_rows_without_images_are_named_with_their_lines_or_accepted(
-    lines: tuple[int, ...], said: str
-) -> None:
-    have = [path[-1] for path in BIRDS[:3]]
-    with pytest.raises(TaxonomyError, match=rf"birds.csv: 1 class \({said}.* without images in x"):
-        birds(lines).match(have, allow_unused=False, owner="x")
-    assert birds(lines).match(have, allow_unused=True, owner="x").paths == BIRDS[:3]
+def test_homonyms_of_homonyms_still_have_a_name_each() -> None:
+    rows = (("a", "x", "y"), ("b", "x", "y"), ("c", "y (x)", "z"), ("d", "w", "y (x)"))
+    names = Taxonomy("t", DEFAULT_LEVELS, rows).names
+    assert names[1] == ("x (a)", "x (b)", "y (x)", "w")
+    assert len(set(names[2])) == 4
 
 
 def test_the_fingerprint_is_of_levels_and_rows_alone() -> None:
     assert (
         birds().fingerprint == Taxonomy("b", DEFAULT_LEVELS, BIRDS, "x", (2, 3, 4, 5)).fingerprint
     )
-    assert birds().fingerprint != birds().subset(["Raven"]).fingerprint
+    assert birds().fingerprint != birds().subset([3]).fingerprint
     assert birds().fingerprint != Taxonomy("b", ("a", "b", "c"), BIRDS).fingerprint
 
 
@@ -100,11 +111,11 @@ def test_a_shape_that_is_no_hierarchy_is_refused(
 
 
 def test_every_fault_is_named_at_once() -> None:
-    rows = (*BIRDS, ("Corvidae", "Larus", "Magpie"), ("Corvidae", "Corvus", " "), BIRDS[0])
+    rows = (*BIRDS, ("Laridae", "Rissa", "Common gull"), ("Corvidae", "Corvus", " "), BIRDS[0])
     with pytest.raises(TaxonomyError) as caught:
         Taxonomy("t", DEFAULT_LEVELS, rows, "t.csv", (2, 3, 4, 5, 6, 7, 8))
     for said in (
-        "line 6: genus 'Larus' has family 'Corvidae' here and 'Laridae' on line 2",
+        "line 6: species 'Common gull' has genus 'Rissa' here and 'Larus' on line 3",
         "line 7: blank species",
         "line 8: species 'Herring gull' again, first on line 2",
     ):
@@ -166,6 +177,23 @@ def test_any_valid_table_comes_back_from_csv_as_it_was(
         assert sorted(set(ids)) == list(range(again.count(level)))
 
 
+@settings(max_examples=40)
+@given(hierarchies())
+def test_any_two_branches_may_share_all_their_names(
+    drawn: tuple[tuple[str, ...], Rows],
+) -> None:
+    levels, rows = drawn
+    both = (*(("left", *row) for row in rows), *(("right", *row) for row in rows))
+    text = as_csv(("top", *levels), both)
+    table = taxonomy_from_table(parse_table(text, "t"), name="t", levels=("top", *levels))
+    one = Taxonomy("t", levels, rows)
+    assert table.count("top") == 2
+    for level in levels:
+        assert table.count(level) == 2 * one.count(level)
+        assert len(set(table.names[table.level_index(level)])) == table.count(level)
+    assert {h.name for h in table.homonyms} == {name for names in one.names for name in names}
+
+
 @settings(max_examples=120)
 @given(hierarchies(), st.data())
 def test_any_single_fault_is_found_with_its_line(
@@ -185,11 +213,10 @@ def test_any_single_fault_is_found_with_its_line(
     elif fault == "length":
         rows, guilty, said = replace(rows, row, [*path, "more"]), {row}, "cells, the header"
     elif fault == "two parents":
-        # The name of this row, at any level but the coarsest, under a parent that is new.
-        j = max(column, 1)
-        new = [*path[: j - 1], "new parent", *path[j:]]
-        extra = (*(f"new {i}" for i in range(j - 1)), "new parent", *path[j:])
-        assert new != path
+        # The name of this row under a parent that is new in its branch.
+        assume(len(levels) > 2)
+        j = max(column, 2)
+        extra = (*path[: j - 1], "new parent", *path[j:])
         rows, guilty, said = (*rows, extra), {len(rows)}, f"has {levels[j - 1]} 'new parent'"
     else:
         # A new class whose parent is a class of the finest level, above its own ancestor.
