@@ -1,34 +1,40 @@
-"""The committed hierarchies: CUB-200-2011 and Stanford Cars."""
+"""The hierarchies that come with c2f: ``cub`` in several editions, ``cars`` by several rules.
+
+One word names a hierarchy wherever one is asked for: ``cub``, ``cub:aou2016``, ``cars``,
+``cars:d9``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib.resources import files
+from collections.abc import Sequence
 
 from c2f_data.errors import TaxonomyError
-from c2f_data.hierarchy.table import Table, parse_table, taxonomy_from_table
-from c2f_data.taxonomy import Taxonomy
+from c2f_data.hierarchy.cars import cars_taxonomy
+from c2f_data.hierarchy.cars_rules import DEFAULT_RULE
+from c2f_data.hierarchy.cub import cub_taxonomy
+from c2f_data.hierarchy.cub_editions import DEFAULT_EDITION
+from c2f_data.taxonomy import DEFAULT_LEVELS, Taxonomy
 
-# Which column holds which level; the paper (section 4.1) takes a car's body type for the family
-# and make + body type for the genus.
-COLUMNS: Mapping[str, Mapping[str, str]] = {
-    "cub": {"species": "class_name", "genus": "genus", "family": "family"},
-    "cars": {"species": "class_name", "genus": "genus", "family": "body_type"},
-}
+BUILTIN = ("cub", "cars")
 
 
-def builtin_table(name: str) -> Table:
-    """The committed CSV of ``cub`` or ``cars``. Raises TaxonomyError for another name."""
-    if name not in COLUMNS:
-        raise TaxonomyError(
-            f"no built-in hierarchy {name!r}",
-            f"Choose one of {', '.join(COLUMNS)}, or give the path of a CSV file.",
-        )
-    text = (files("c2f_taxonomies") / f"{name}.csv").read_text(encoding="utf-8")
-    return parse_table(text, f"taxonomies/{name}.csv")
+def is_builtin(word: str) -> bool:
+    """Whether the word names a built-in hierarchy (of a known variant or not), and no file."""
+    return word.partition(":")[0] in BUILTIN
 
 
-def builtin_taxonomy(name: str) -> Taxonomy:
-    """The three-level hierarchy of ``cub`` or ``cars``. Raises TaxonomyError for another name."""
-    table = builtin_table(name)
-    return taxonomy_from_table(table, name=name, columns=COLUMNS[name])
+def builtin_taxonomy(word: str, levels: Sequence[str] = DEFAULT_LEVELS) -> Taxonomy:
+    """A built-in hierarchy by its name, with the edition or rule after a colon.
+
+    Raises:
+        TaxonomyError: no such name, edition or rule, or levels that it does not have.
+    """
+    name, _, variant = word.partition(":")
+    if name == "cub":
+        return cub_taxonomy(variant or DEFAULT_EDITION, levels)
+    if name == "cars":
+        return cars_taxonomy(variant or DEFAULT_RULE, levels)
+    raise TaxonomyError(
+        f"no built-in hierarchy {word!r}",
+        f"Choose one of {', '.join(BUILTIN)}, or give the path of a CSV file.",
+    )
