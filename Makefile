@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help install demo test test-slow check lint types contracts format clean
+.PHONY: help install demo test test-slow check lint types contracts bench format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -40,6 +40,10 @@ types: install ## mypy, strict
 
 contracts: install ## import-linter: who may import whom
 	$(BIN)/lint-imports
+
+bench: install ## measure: each benchmark in its short form
+	$(BIN)/python -m benchmarks.hierarchy
+	$(BIN)/python -m benchmarks.calibration
 
 format: install ## rewrite files in the project's format
 	$(BIN)/ruff check --fix .
