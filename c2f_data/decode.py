@@ -27,6 +27,7 @@ MAX_ASPECT = 100
 EXIF_ORIENTATION = 0x0112
 
 Pixels = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Decoded:
     Attributes:
         pixels: (height, width, 3) uint8, RGB, upright.
         plain: the source's own bytes decode to just these pixels in any reader: 8-bit RGB or
-            grey, no EXIF turn, no palette, no alpha, one frame.
+            grey, no EXIF turn, no palette, no alpha, one frame, nothing cut off.
     """
 
     pixels: Pixels
@@ -60,27 +61,31 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def decode_file(path: Path) -> Decoded:
+def decode_file(path: Path, box: Box | None = None) -> Decoded:
     """Decode a file; see :func:`decode_bytes`."""
-    return decode_bytes(read_bytes(path), str(path))
+    return decode_bytes(read_bytes(path), str(path), box)
 
 
-def decode_bytes(data: bytes, name: str) -> Decoded:
+def decode_bytes(data: bytes, name: str, box: Box | None = None) -> Decoded:
     """Decode encoded bytes to upright 8-bit RGB.
 
     Grey becomes three equal channels, CMYK is converted, 16-bit grey is scaled by 1/257, of
     16-bit colour the high byte is taken (Pillow's doing), alpha is composited over white, an EXIF
     turn is applied, of several frames the first counts.
 
+    Args:
+        box: (left, top, right, bottom) in pixels of the upright image: only this part is wanted.
+
     Raises:
-        ImageError: not an image, truncated, more than 100 million pixels, or a strip.
+        ImageError: not an image, truncated, more than 100 million pixels, a strip, or the box is
+            not inside the image.
     """
     try:
         with warnings.catch_warnings():
             # Pillow's own bomb warning starts lower than the cap, which is checked here anyway.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
-                return _decode(image, data, name)
+                decoded = _decode(image, data, name)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name}: not an image", "Replace the file or remove it from the data set."
@@ -91,6 +96,20 @@ def decode_bytes(data: bytes, name: str) -> Decoded:
         raise ImageError(
             f"{name}: damaged image ({error})", "Replace the file or remove it from the data set."
         ) from error
+    return decoded if box is None else _cut(decoded, box, name)
+
+
+def _cut(decoded: Decoded, box: Box, name: str) -> Decoded:
+    left, top, right, bottom = box
+    height, width = decoded.pixels.shape[:2]
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise ImageError(
+            f"{name}: the box {box} is not inside {width} x {height} pixels",
+            "The box belongs to another copy of the image: leave out --crop bbox.",
+        )
+    _check_strip(right - left, bottom - top, name)
+    # A copy, so that the rest of the image does not stay in memory.
+    return Decoded(decoded.pixels[top:bottom, left:right].copy(), plain=False)
 
 
 def native_size(path: Path) -> tuple[int, int]:
@@ -110,11 +129,7 @@ def _decode(image: Image.Image, data: bytes, name: str) -> Decoded:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise _too_large(name, f"{width} x {height} pixels")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise ImageError(
-            f"{name}: {width} x {height} pixels",
-            f"Images over {MAX_ASPECT} times as long as wide are refused; crop it first.",
-        )
+    _check_strip(width, height, name)
     deep = _is_deep(image)  # before anything loads the image, which empties its tiles
     orientation = image.getexif().get(EXIF_ORIENTATION, 1)
     plain = (
@@ -131,6 +146,14 @@ def _decode(image: Image.Image, data: bytes, name: str) -> Decoded:
     image.load()
     upright = ImageOps.exif_transpose(image) if orientation not in (0, 1) else image
     return Decoded(np.array(_to_rgb(upright), dtype=np.uint8), plain)
+
+
+def _check_strip(width: int, height: int, name: str) -> None:
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(
+            f"{name}: {width} x {height} pixels",
+            f"Images over {MAX_ASPECT} times as long as wide are refused; crop it first.",
+        )
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from c2f_data.artefacts import fingerprint
+from c2f_data.decode import Box, native_size
 from c2f_data.errors import DataSetError
 from c2f_data.taxonomy import Taxonomy
 
@@ -28,6 +29,8 @@ class ImageRecord:
         label: class id at the finest level.
         split: ``train`` or ``test``, as the data set's authors split it.
         bytes: size of the file.
+        box: (left, top, right, bottom) in pixels of the upright image, right and bottom outside:
+            the part of the file that is the image. None: all of it.
 
     Raises:
         DataSetError: the file's name is not UTF-8, so no artefact could hold it.
@@ -38,6 +41,7 @@ class ImageRecord:
     label: int
     split: str
     bytes: int
+    box: Box | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -85,8 +89,11 @@ class DatasetIndex:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Over ids, labels, splits, file sizes and the hierarchy; not over the folder's place."""
-        rows = [[r.image_id, r.label, r.split, r.bytes] for r in self.records]
+        """Over ids, labels, splits, file sizes, boxes and the hierarchy; not the folder's place."""
+        rows = [
+            [r.image_id, r.label, r.split, r.bytes, *([r.box] if r.box else [])]
+            for r in self.records
+        ]
         return fingerprint([self.dataset, self.taxonomy.fingerprint, rows])
 
     def positions(self, split: str) -> NDArray[np.int64]:
@@ -96,6 +103,13 @@ class DatasetIndex:
     def path(self, position: int) -> Path:
         """Absolute path of an image."""
         return self.root / self.records[position].path
+
+    def shorter_side(self, position: int) -> int:
+        """Native shorter side in pixels, of the box where there is one. Raises ImageError."""
+        box = self.records[position].box
+        if box is not None:
+            return min(box[2] - box[0], box[3] - box[1])
+        return min(native_size(self.path(position)))
 
     def paths(self, positions: Sequence[int] | NDArray[np.int64]) -> list[Path]:
         """Absolute paths of several images."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from c2f_data.errors import ConfigError
-from c2f_data.hierarchy.builtin import COLUMNS, builtin_taxonomy
+from c2f_data.hierarchy.builtin import BUILTIN, builtin_taxonomy, is_builtin
 from c2f_data.hierarchy.table import read_table, taxonomy_from_table
 from c2f_data.index import DatasetIndex
 from c2f_data.sources import read_source
 from c2f_data.sources.locate import locate
+from c2f_data.sources.request import WHOLE, SourceRequest
 from c2f_data.taxonomy import DEFAULT_LEVELS, Taxonomy
 from c2f_data.workspace import DatasetFolder, DatasetSource, Workspace
 
@@ -20,9 +21,10 @@ class DatasetChoice:
     """What a user said about the data set; None where nothing was said.
 
     Attributes:
-        taxonomy: name of a built-in hierarchy, or a CSV file.
-        levels: level names of that file, coarse to fine.
+        taxonomy: a built-in hierarchy (``cub``, ``cub:aou2016``), or a CSV file.
+        levels: level names of that hierarchy, coarse to fine.
         allow_partial: the table may name classes without images.
+        crop: ``none``, or ``bbox``: images are cut to their bounding boxes.
     """
 
     dataset: str | None = None
@@ -30,6 +32,7 @@ class DatasetChoice:
     taxonomy: str | None = None
     levels: tuple[str, ...] = DEFAULT_LEVELS
     allow_partial: bool = False
+    crop: str | None = None
 
 
 def current_dataset(workspace: Workspace, choice: DatasetChoice) -> str:
@@ -54,7 +57,7 @@ def open_dataset(
     name = current_dataset(workspace, choice)
     folder = workspace.dataset(name)
     recorded = folder.read_source()
-    recorded_root = Path(recorded.root) if recorded else None
+    recorded_root = Path(recorded.root) if recorded and recorded.root else None
     root = (choice.root or locate(name, recorded_root)).resolve()
     taxonomy = choice.taxonomy
     levels, partial = choice.levels, choice.allow_partial
@@ -62,15 +65,18 @@ def open_dataset(
         taxonomy = recorded.taxonomy
         levels = recorded.levels if levels == DEFAULT_LEVELS else levels
         partial = partial or recorded.allow_partial
-    if taxonomy is not None and taxonomy not in COLUMNS:
+    crop = choice.crop or (recorded.crop if recorded else WHOLE)
+    if taxonomy is not None and not is_builtin(taxonomy):
         taxonomy = str(Path(taxonomy).resolve())
-    source = DatasetSource(name, str(root), taxonomy, levels, partial)
+    source = DatasetSource(name, str(root), taxonomy, levels, partial, crop)
     hierarchy = load_hierarchy(taxonomy or _usual_hierarchy(name, root), levels)
-    return read_source(name, root, hierarchy, allow_partial=partial), folder, source
+    index = read_source(SourceRequest(name, root, hierarchy, partial, crop))
+    notes = tuple(str(homonym) for homonym in index.taxonomy.homonyms)
+    return replace(index, warnings=(*index.warnings, *notes)), folder, source
 
 
 def _usual_hierarchy(name: str, root: Path) -> str:
-    if name in COLUMNS:
+    if name in BUILTIN:
         return name
     table = root / "taxonomy.csv"
     if table.is_file():
@@ -87,6 +93,6 @@ def load_hierarchy(name: str, levels: tuple[str, ...] = DEFAULT_LEVELS) -> Taxon
     Raises:
         TaxonomyError: no such name or file, or the table has faults.
     """
-    if name in COLUMNS:
-        return builtin_taxonomy(name)
+    if is_builtin(name):
+        return builtin_taxonomy(name, levels)
     return taxonomy_from_table(read_table(Path(name)), name=Path(name).stem, levels=levels)

@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from c2f_data.artefacts import disk_error, read_json, write_json
@@ -40,17 +40,20 @@ class DatasetSource:
     """dataset.json: what a data set's folder was made from.
 
     Attributes:
-        root: absolute folder of the images.
-        taxonomy: name of a built-in hierarchy, or absolute path of a table; None: the usual one.
+        root: absolute folder of the images; None: only its hierarchy was chosen so far.
+        taxonomy: a built-in hierarchy (``cub``, ``cub:aou2016``), or absolute path of a table;
+            None: the usual one.
         levels: level names of that table, coarse to fine.
         allow_partial: the table may name more classes than there are images of.
+        crop: ``none``, or ``bbox``: images are cut to their bounding boxes.
     """
 
     dataset: str
-    root: str
+    root: str | None
     taxonomy: str | None
     levels: tuple[str, ...]
-    allow_partial: bool
+    allow_partial: bool = False
+    crop: str = "none"
 
 
 def safe_name(name: str, what: str) -> str:
@@ -129,12 +132,22 @@ class DatasetFolder:
             ArtefactError: the folder belongs to images in another place.
         """
         before = self.read_source()
-        if before is not None and Path(before.root) != Path(source.root):
+        if before and before.root and source.root and Path(before.root) != Path(source.root):
             raise ArtefactError(
                 f"{self.folder}: written for the images in {before.root}, not {source.root}",
                 "Choose another --workspace, or delete that folder if it is no longer needed.",
             )
         write_json(self.source, source, schema="c2f-dataset", version=SCHEMA_VERSION)
+
+
+    def choose_hierarchy(self, dataset: str, taxonomy: str, levels: tuple[str, ...]) -> None:
+        """Record the hierarchy that later commands take unless told another one.
+
+        Raises:
+            ArtefactError: dataset.json is damaged, or the disk refused.
+        """
+        before = self.read_source() or DatasetSource(dataset, None, None, levels)
+        self.write_source(replace(before, taxonomy=taxonomy, levels=levels))
 
 
 @dataclass(frozen=True, slots=True)

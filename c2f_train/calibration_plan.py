@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from c2f_data.artefacts import fingerprint, sha256_file
 from c2f_data.calibration import Protocol
-from c2f_data.decode import native_size
 from c2f_data.errors import ConfigError
 from c2f_data.index import DatasetIndex
 from c2f_data.resample import (
@@ -168,8 +167,7 @@ def _check_levels(index: DatasetIndex, config: CalibrateConfig) -> None:
 
 
 def _native_sides(index: DatasetIndex, evaluation: Evaluation) -> NDArray[np.int64]:
-    sizes = [min(native_size(index.path(i))) for i in evaluation.positions]
-    return np.asarray(sizes, dtype=np.int64)
+    return np.asarray([index.shorter_side(i) for i in evaluation.positions], dtype=np.int64)
 
 
 def _cap_reason(sides: NDArray[np.int64], spec: ResampleSpec) -> str:

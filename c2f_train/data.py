@@ -41,7 +41,8 @@ class FilePictures:
 
     def pixels(self, position: int) -> Pixels:
         """(height, width, 3) uint8, upright RGB. Raises ImageError naming a damaged file."""
-        return decode_file(self.index.path(self.positions[position])).pixels
+        row = self.positions[position]
+        return decode_file(self.index.path(row), self.index.records[row].box).pixels
 
 
 class TrainingImages(Dataset[tuple[Pixels, int]]):

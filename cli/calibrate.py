@@ -89,7 +89,7 @@ def calibrate(**o: Any) -> int:
 
     console = Console(quiet=o["quiet"])
     workspace = workspace_of(o["workspace"])
-    choice = choice_of(o["dataset"], o["root"], o["taxonomy"], o["levels"], o["allow_partial"])
+    choice = choice_of(o)
     name = current_dataset(workspace, choice)
     device = pick_device(o["device"])
     choice = ensure_demo(name, choice, console)

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from c2f_data.errors import ConfigError
 from c2f_data.open_dataset import DatasetChoice
+from c2f_data.sources.request import CROPS
 from c2f_data.taxonomy import DEFAULT_LEVELS
 from c2f_data.workspace import DEFAULT, Workspace
 
@@ -106,25 +107,35 @@ def common_options(function: F) -> F:
 
 
 def dataset_options(function: F) -> F:
-    """--dataset --root --taxonomy --levels --allow-partial."""
+    """--dataset --root --taxonomy --levels --allow-partial --crop."""
     return _stacked(
-        option("--dataset", help="cub, folder or demo; default: the workspace's current one."),
+        option(
+            "--dataset", help="cub, cars, folder or demo; default: the workspace's current one."
+        ),
         option(
             "--root",
             type=click.Path(path_type=Path),
-            help="Folder of the data set; default: where it was found before.",
+            help="Folder or archive of the data set; default: where it was found before.",
         ),
-        option("--taxonomy", help="cub, cars or a CSV with one column a level."),
+        option(
+            "--taxonomy",
+            help="cub, cars, an edition or rule of them (cub:aou2016, cars:d9), or a CSV.",
+        ),
         option(
             "--levels",
             default=",".join(DEFAULT_LEVELS),
             show_default=True,
-            help="Level columns of that CSV, coarse to fine.",
+            help="Level columns of that hierarchy, coarse to fine.",
         ),
         option(
             "--allow-partial",
             is_flag=True,
-            help="Accept a table with classes that have no images.",
+            help="Accept a table with classes that have no images, and a part of Stanford Cars.",
+        ),
+        option(
+            "--crop",
+            type=click.Choice(CROPS),
+            help="bbox: cut every image to its bounding box; default: as before, else none.",
         ),
     )(function)
 
@@ -166,11 +177,16 @@ def workspace_of(folder: Path) -> Workspace:
     return workspace
 
 
-def choice_of(
-    dataset: str | None, root: Path | None, taxonomy: str | None, levels: str, allow_partial: bool
-) -> DatasetChoice:
-    """The data set options as one object."""
-    return DatasetChoice(dataset, root, taxonomy, names(levels), allow_partial)
+def choice_of(given: Mapping[str, Any]) -> DatasetChoice:
+    """The values of :func:`dataset_options` as one object."""
+    return DatasetChoice(
+        given["dataset"],
+        given["root"],
+        given["taxonomy"],
+        names(given["levels"]),
+        given["allow_partial"],
+        given["crop"],
+    )
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ def _strips(index: DatasetIndex, page: RunReport, runs: list[RunResult]) -> list
     record = index.records[int(chosen)]
     return [
         make_strip(
-            decode_file(index.path(int(chosen))).pixels,
+            decode_file(index.path(int(chosen)), record.box).pixels,
             page.levels,
             spec,
             image_id=record.image_id,

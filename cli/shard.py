@@ -51,7 +51,7 @@ def shard(**o: Any) -> None:
 
     console = Console(quiet=o["quiet"])
     workspace = workspace_of(o["workspace"])
-    choice = choice_of(o["dataset"], o["root"], o["taxonomy"], o["levels"], o["allow_partial"])
+    choice = choice_of(o)
     name = current_dataset(workspace, choice)
     index, folder, source = open_dataset(workspace, ensure_demo(name, choice, console))
     console.note(f"Data set: {name} ({index.root}), {len(index.records)} images.")

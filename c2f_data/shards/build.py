@@ -66,7 +66,7 @@ def build_shard(task: ShardTask, tick: Tick | None = None) -> ShardEntry:
     for position in range(len(task.records)):
         data, name = _source(task, position)
         _add(sources, data)
-        images.append(encode_image(data, name, task.plan))
+        images.append(encode_image(data, name, task.plan, task.records[position].box))
         if tick:
             tick(1)
     with atomic_path(task.path) as temporary:

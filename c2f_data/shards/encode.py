@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from c2f_data.decode import decode_bytes
+from c2f_data.decode import Box, decode_bytes
 from c2f_data.resample import reduce_all
 from c2f_data.shards.schema import ShardPlan
 
@@ -25,7 +25,7 @@ class EncodedImage:
         payloads: encoded bytes per level, coarse to fine.
         sizes: (height, width) in pixels of each decoded picture.
         canonical: the finest level holds lossless RGB, because the source's own bytes do not
-            decode to upright 8-bit RGB or grey.
+            decode to just this upright 8-bit RGB or grey.
     """
 
     payloads: tuple[bytes, ...]
@@ -33,17 +33,18 @@ class EncodedImage:
     canonical: bool
 
 
-def encode_image(source: bytes, name: str, plan: ShardPlan) -> EncodedImage:
+def encode_image(source: bytes, name: str, plan: ShardPlan, box: Box | None = None) -> EncodedImage:
     """Make every level of an image.
 
     Args:
         source: the bytes of the image file.
         name: the file, for the error message.
+        box: the part of the image that is wanted, as in :func:`decode_bytes`.
 
     Raises:
         ImageError: the bytes can't be decoded.
     """
-    decoded = decode_bytes(source, name)
+    decoded = decode_bytes(source, name, box)
     spec = plan.reduction.spec()
     resolutions = [level.resolution for level in plan.levels if level.resolution is not None]
     reduced = list(reduce_all(decoded.pixels, resolutions, spec))
