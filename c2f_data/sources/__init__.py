@@ -1,53 +1,47 @@
-"""Adapters: one per layout of a data set. Each gives a :class:`c2f_data.index.DatasetIndex`."""
+"""Adapters: one per data set. Each finds the layout of a copy and gives a DatasetIndex."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from c2f_data.errors import ConfigError, DataSetError
 from c2f_data.index import DatasetIndex
-from c2f_data.taxonomy import Taxonomy
+from c2f_data.sources.request import CROPS, SourceRequest
 
-DATASETS = ("cub", "folder", "demo")
+DATASETS = ("cub", "cars", "folder", "demo")
 
 
-def read_source(
-    dataset: str, root: Path, taxonomy: Taxonomy, *, allow_partial: bool
-) -> DatasetIndex:
+def read_source(request: SourceRequest) -> DatasetIndex:
     """Read a data set by the adapter of its name.
 
-    Args:
-        dataset: ``cub``, ``folder`` or ``demo``.
-        root: folder of the data set.
-        taxonomy: its hierarchy; it may name more classes where ``allow_partial``.
-
     Raises:
-        ConfigError: no adapter of that name.
+        ConfigError: no adapter of that name, or no such crop.
         DataSetError, TaxonomyError: what the adapter found wrong, with file and line.
     """
-    reader = _reader(dataset)
-    if not root.is_dir():
+    reader = _reader(request.dataset)
+    if request.crop not in CROPS:
+        raise ConfigError(f"no crop {request.crop!r}", f"Choose one of {', '.join(CROPS)}.")
+    if not request.root.exists():
         raise DataSetError(
-            f"{root}: no such folder",
-            f"Give the folder of the data set: --root FOLDER ({dataset}).",
+            f"{request.root}: no such folder",
+            f"Give the folder of the data set: --root FOLDER ({request.dataset}).",
         )
-    return reader(root, taxonomy, dataset, allow_partial)
+    return reader(request)
 
 
-def _reader(dataset: str) -> Callable[[Path, Taxonomy, str, bool], DatasetIndex]:
+def _reader(dataset: str) -> Callable[[SourceRequest], DatasetIndex]:
     if dataset in ("cub", "demo"):
         from c2f_data.sources.cub import read_cub
 
         return read_cub
+    if dataset == "cars":
+        from c2f_data.sources.cars import read_cars
+
+        return read_cars
     if dataset == "folder":
         from c2f_data.sources.folder import read_folder
 
         return read_folder
-    hint = f"Choose one of {', '.join(DATASETS)}."
-    if dataset == "cars":
-        hint = (
-            "Arrange the images as class folders named as in taxonomies/cars.csv and use "
-            "--dataset folder --taxonomy cars."
-        )
-    raise ConfigError(f"no adapter for a data set named {dataset!r}", hint)
+    raise ConfigError(
+        f"no adapter for a data set named {dataset!r}", f"Choose one of {', '.join(DATASETS)}."
+    )

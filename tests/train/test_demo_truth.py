@@ -16,6 +16,7 @@ from c2f_data.index import DatasetIndex
 from c2f_data.open_dataset import load_hierarchy
 from c2f_data.resample import Pixels, ResampleSpec
 from c2f_data.sources import read_source
+from c2f_data.sources.request import SourceRequest
 from c2f_train.calibrate import CalibrateConfig, calibrate
 from c2f_train.progress import Silent
 
@@ -46,7 +47,7 @@ def calibrated(
     root = tmp_path_factory.mktemp("demo")
     render_dataset(spec, root / "data", jobs=2)
     hierarchy = load_hierarchy(str(root / "data" / "taxonomy.csv"))
-    index = read_source("demo", root / "data", hierarchy, allow_partial=False)
+    index = read_source(SourceRequest("demo", root / "data", hierarchy))
     folder = root / "calibration"
     result = calibrate(index, config(), folder, torch.device("cpu"), Silent())
     return Calibrated(spec, index, result, folder)

@@ -23,6 +23,7 @@ from c2f_data.resample import ResampleSpec
 from c2f_data.shards.schema import plan_levels
 from c2f_data.shards.writer import write_shards
 from c2f_data.sources.folder import read_folder
+from c2f_data.sources.request import SourceRequest
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.backbones import Backbone
 from c2f_train.model import HierarchicalClassifier, build_model
@@ -68,7 +69,7 @@ def make_striped(
                 height, width = (int(side) for side in random.integers(72, 84, 2))
                 image = Image.fromarray(stripes(label, height, width, random))
                 image.save(folder / f"{number}.png")
-    return read_folder(root, taxonomy, "striped", False)
+    return read_folder(SourceRequest("striped", root, taxonomy))
 
 
 def make_shards(index: DatasetIndex, folder: Path) -> Path:
