@@ -9,7 +9,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
@@ -20,6 +19,7 @@ from .build_hierarchy import build_hierarchy
 from .calibrate import calibrate
 from .demo import demo
 from .doctor import doctor
+from .fetch import fetch
 from .report import report
 from .shard import shard
 from .train import train
@@ -28,18 +28,11 @@ from .verify import verify
 INTERRUPTED = 130
 
 
-def _version() -> str:
-    try:
-        return version("c2f-toolkit")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "C2F"},
     epilog="First steps: `c2f demo`, then `c2f calibrate --dataset cub --root FOLDER`.",
 )
-@click.version_option(_version(), prog_name="c2f")
+@click.version_option(package_name="c2f-toolkit", prog_name="c2f")
 @click.option("-v", "--verbose", count=True, help="-vv shows the traceback of an error.")
 def c2f(verbose: int) -> None:
     """At which resolution can a classifier still tell species, then genus, then family?
@@ -50,7 +43,18 @@ def c2f(verbose: int) -> None:
     """
 
 
-for _command in (build_hierarchy, calibrate, shard, train, report, demo, verify, doctor):
+_COMMANDS = (
+    fetch,
+    build_hierarchy,
+    calibrate,
+    shard,
+    train,
+    report,
+    demo,
+    verify,
+    doctor,
+)
+for _command in _COMMANDS:
     c2f.add_command(_command)
 
 
