@@ -45,6 +45,10 @@ class Predictions:
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, not {shape}")
 
+    def classes(self, level: str) -> NDArray[np.int64]:
+        """(n,) the true class of each image at a level."""
+        return self.true[:, self.levels.index(level)]
+
     def correct(self, level: str) -> NDArray[np.bool_]:
         """(n,) whether the prediction at a level is right."""
         column = self.levels.index(level)

@@ -1,0 +1,134 @@
+"""How far an accuracy lies from its threshold, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, norm
+
+from c2f_data.errors import ConfigError
+
+CONFIDENCE = 0.95
+
+Right = NDArray[np.bool_]
+
+
+def wilson(correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson score interval of a proportion (Wilson 1927, JASA 22:209)."""
+    interval = binomtest(correct, n).proportion_ci(confidence_level=confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def paired_margin(
+    reduced: Right, native: Right, factor: float, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Interval of accuracy(r) - factor * accuracy(native) on the same images.
+
+    Both accuracies come from the same n images, so their errors are correlated; the variance is
+    that of the per-image difference, with half an image added to each of the four cells of the
+    paired table (the adjustment of Agresti & Min 2005, Statistics in Medicine 24:729, which keeps
+    the interval from collapsing when all images agree).
+
+    Args:
+        reduced: (n,) right at the lower resolution.
+        native: (n,) right at native resolution.
+        factor: the relative threshold, in (0, 1).
+    """
+    cells = np.array(
+        [
+            np.sum(reduced & native),
+            np.sum(reduced & ~native),
+            np.sum(~reduced & native),
+            np.sum(~reduced & ~native),
+        ],
+        dtype=np.float64,
+    )
+    values = np.array([1.0 - factor, 1.0, -factor, 0.0])
+    weights = (cells + 0.5) / (cells.sum() + 2.0)
+    mean = float(weights @ values)
+    variance = float(weights @ (values - mean) ** 2) / (cells.sum() + 2.0)
+    half = float(norm.ppf(0.5 + confidence / 2)) * variance**0.5
+    return mean - half, mean + half
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What "below the threshold" means.
+
+    Attributes:
+        factor: the threshold in (0, 1): an accuracy, or a share of native accuracy.
+        native: (n,) right at native resolution, where the threshold is a share of its accuracy.
+        classes: (n,) class of each image, where accuracy is the mean of the classes' accuracies
+            (class-balanced); None: the share of right images.
+        confidence: of the intervals.
+
+    Raises:
+        ConfigError: a threshold or a confidence outside (0, 1).
+    """
+
+    factor: float
+    native: Right | None = None
+    classes: NDArray[np.int64] | None = None
+    confidence: float = CONFIDENCE
+
+    def __post_init__(self) -> None:
+        for what, value in (("threshold", self.factor), ("confidence", self.confidence)):
+            if not 0 < value < 1:
+                raise ConfigError(f"{what} {value:g}", "Give a number between 0 and 1.")
+
+    @property
+    def threshold(self) -> float:
+        """The threshold as an accuracy."""
+        return self.factor if self.native is None else self.factor * self.accuracy(self.native)
+
+    def accuracy(self, right: Right) -> float:
+        """Accuracy on all images, class-balanced or not."""
+        if self.classes is None:
+            return float(np.mean(right))
+        return float(np.mean(_class_means(right, self.classes)[0]))
+
+    def interval(self, right: Right) -> tuple[float, float]:
+        """Interval of the accuracy: Wilson's, or for balanced accuracy a stratified one."""
+        if self.classes is None:
+            return wilson(int(right.sum()), right.size, self.confidence)
+        low, high = _stratified(right.astype(np.float64), self.classes, self.confidence)
+        return max(low, 0.0), min(high, 1.0)
+
+    def margin(self, right: Right) -> tuple[float, float]:
+        """Interval of the accuracy minus the threshold; it is sure where 0 is outside."""
+        if self.native is None:
+            low, high = self.interval(right)
+            return low - self.factor, high - self.factor
+        if self.classes is None:
+            return paired_margin(right, self.native, self.factor, self.confidence)
+        difference = right - self.factor * self.native
+        return _stratified(difference, self.classes, self.confidence)
+
+
+def _class_means(
+    values: NDArray[np.generic], classes: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    counts = np.bincount(classes)
+    sums = np.bincount(classes, weights=np.asarray(values, np.float64))
+    there = counts > 0
+    return sums[there] / counts[there], counts[there]
+
+
+def _stratified(
+    values: NDArray[np.float64], classes: NDArray[np.int64], confidence: float
+) -> tuple[float, float]:
+    """Normal interval of the mean of class means.
+
+    Each class's variance is its own, taken towards that of all images as if by one more image:
+    a class whose few images all agree is not thereby known exactly.
+    """
+    means, counts = _class_means(values, classes)
+    squares, _ = _class_means(values**2, classes)
+    pooled = float(np.var(values))
+    within = (counts * (squares - means**2) + pooled) / (counts + 1)
+    variance = float(np.sum(within / counts)) / counts.size**2
+    half = float(norm.ppf(0.5 + confidence / 2)) * variance**0.5
+    mean = float(np.mean(means))
+    return mean - half, mean + half
