@@ -13,7 +13,7 @@ from c2f_data.artefacts import to_plain
 from c2f_data.errors import C2FError
 from c2f_data.open_dataset import open_dataset
 from c2f_data.sources import DATASETS
-from c2f_data.sources.locate import places
+from c2f_data.sources.locate import is_there, places
 from c2f_data.taxonomy import DEFAULT_LEVELS
 from c2f_data.workspace import DEMO, Workspace
 
@@ -142,7 +142,7 @@ def _facts(workspace: Workspace) -> dict[str, dict[str, Any]]:
     device = pick_device("auto")
     found = {}
     for name in DATASETS:
-        here = [str(place) for place in places(name, _recorded(workspace, name)) if place.is_dir()]
+        here = [str(place) for place in places(name, _recorded(workspace, name)) if is_there(place)]
         found[name] = here[0] if here else "not found"
     found["demo"] = "embedded: rendered on first use"
     try:

@@ -150,9 +150,7 @@ def _note(name: str, car: CarName, rule: Rule) -> str:
     return note.format(fewer=rule.genera - 1)
 
 
-def cars_taxonomy(
-    rule: str = DEFAULT_RULE, levels: Sequence[str] = DEFAULT_LEVELS
-) -> Taxonomy:
+def cars_taxonomy(rule: str = DEFAULT_RULE, levels: Sequence[str] = DEFAULT_LEVELS) -> Taxonomy:
     """The hierarchy ``cars``: family (body type), genus (make + body type), species (class).
 
     Args:

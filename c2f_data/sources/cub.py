@@ -1,182 +1,213 @@
-"""The official CUB_200_2011 folder: four text files and a folder of images.
+"""CUB-200-2011 in whatever layout the user has it.
 
-``images.txt`` (id path), ``image_class_labels.txt`` (id class), ``train_test_split.txt`` (id
-is_training), ``classes.txt`` (class name). Ids need not be contiguous, so subsets work.
+The official folder (at the root, up to two levels below it, or above its ``images`` folder), its
+archive, parquet files, and class folders: which one it is stands in ``DatasetIndex.layout``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from c2f_data.errors import DataSetError
-from c2f_data.index import TEST, TRAIN, DatasetIndex, ImageRecord
-from c2f_data.sources.classes import is_image, match_classes, safe_relative, some
+from c2f_data.errors import DataSetError, TaxonomyError
+from c2f_data.hierarchy.builtin import builtin_taxonomy
+from c2f_data.index import TEST, TRAIN, DatasetIndex
+from c2f_data.sources.archive import is_archive, unpack_archive
+from c2f_data.sources.class_folders import (
+    TEST_SHARE,
+    carve_test,
+    check_trained,
+    class_folder_root,
+    find_class_images,
+    image_record,
+    refuse_boxes,
+)
+from c2f_data.sources.classes import match_classes, some
+from c2f_data.sources.cub_official import is_official, read_official
+from c2f_data.sources.official import CUB
+from c2f_data.sources.parquet import ParquetCopy, has_parquet, unpack_parquet
+from c2f_data.sources.request import SourceRequest
 from c2f_data.taxonomy import Taxonomy
 
 OFFICIAL_FOLDER = "CUB_200_2011"
-LAYOUT = "official CUB_200_2011 folder"
-HINT = "Give the folder that holds images.txt, as unpacked from CUB_200_2011.tgz: --root FOLDER."
+OWN_NAME = "cub"  # the demo has this layout, too
+ACCEPTED = (
+    "Accepted: the folder with images.txt as CUB_200_2011.tgz unpacks, that archive itself "
+    "(.tgz, .tar.gz, .tar, .zip), class folders (CLASS/*.jpg, or train/CLASS/*.jpg and "
+    "test/CLASS/*.jpg), or parquet files with images and labels: --root PATH."
+)
+
+Reader = Callable[[Path, SourceRequest], DatasetIndex]
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """One of the text files: id to value, and the line of each id."""
+def read_cub(request: SourceRequest) -> DatasetIndex:
+    """Find out the layout and read it.
 
-    file: Path
-    values: Mapping[str, str]
-    lines: Mapping[str, int]
-
-    def where(self, key: str) -> str:
-        return f"{self.file}, line {self.lines[key]}"
-
-
-def read_cub(root: Path, taxonomy: Taxonomy, dataset: str, allow_partial: bool) -> DatasetIndex:
-    """Read the official layout; ``root`` may be its parent folder.
-
-    A table with more classes than ``classes.txt`` is accepted for cub itself, since subsets of
-    the data set are common.
+    Fewer images or classes than the official data set has are accepted, with a warning, since
+    subsets are common.
 
     Raises:
-        DataSetError: a text file is missing or has a bad line, the files name different images,
-            a listed image is absent; the file, the line and the first names are given.
+        DataSetError: no layout that c2f knows (what was found is named), or what is wrong with
+            the one it is, with file and line.
         TaxonomyError: a class has no row in the hierarchy.
     """
-    if not (root / "images.txt").is_file() and (root / OFFICIAL_FOLDER).is_dir():
-        root = root / OFFICIAL_FOLDER
-    images = _read_column(root / "images.txt")
-    labels = _read_column(root / "image_class_labels.txt")
-    splits = _read_column(root / "train_test_split.txt")
-    classes = _read_column(root / "classes.txt")
-    for other in (labels, splits):
-        _same_ids(images, other)
-    used = {labels.values[key] for key in images.values}
-    _known_classes(labels, classes)
-    named = [name for number, name in classes.values.items() if number in used]
-    restricted, ids = match_classes(
-        named, taxonomy, allow_partial=allow_partial or dataset == "cub", owner=str(root)
-    )
-    records = _records(root, images, labels, splits, classes, ids)
-    return DatasetIndex(
-        dataset=dataset,
-        root=root,
-        layout="rendered images in CUB's layout" if dataset == "demo" else LAYOUT,
-        taxonomy=restricted,
-        records=records,
-        warnings=_warnings(root, images, classes, used, len(taxonomy.paths)),
+    reader, place = _layout(request.root, request)
+    return reader(place, request)
+
+
+def _layout(root: Path, request: SourceRequest) -> tuple[Reader, Path]:
+    """How to read what is at ``root``, and which file or folder of it.
+
+    An archive goes before class folders only under its official name: the masks that one can get
+    separately are class folders, too.
+    """
+    if is_archive(root):
+        return _read_archive, root
+    official = next((folder for folder in _nearby(root) if is_official(folder)), None)
+    if official is not None:
+        return _read_official, official
+    archives = [path for path in _children(root) if is_archive(path)]
+    named = [path for path in archives if path.name.startswith(OFFICIAL_FOLDER)]
+    if named:
+        return _read_archive, named[0]
+    if has_parquet(root):
+        return _read_parquet, root
+    folders = class_folder_root(root) if root.is_dir() else None
+    if folders is not None:
+        return _read_class_folders, folders
+    if len(archives) == 1:
+        return _read_archive, archives[0]
+    raise _unknown(root, request)
+
+
+def _unknown(root: Path, request: SourceRequest) -> DataSetError:
+    found = some([path.name for path in _children(root)], 6) or "nothing"
+    what = f"it holds {found}" if root.is_dir() else "no folder and no archive"
+    return DataSetError(
+        f"{request.root}: no layout of CUB-200-2011 that c2f knows ({what})", ACCEPTED
     )
 
 
-def _read_column(path: Path) -> _Column:
+def _nearby(root: Path) -> Iterator[Path]:
+    """Where the official files may be, seen from ``root``."""
+    yield root
+    if root.name == "images":
+        yield root.parent
+    level = [root]
+    for _ in range(2):
+        level = [path for folder in level for path in _children(folder) if path.is_dir()]
+        yield from sorted(level, key=lambda path: path.name != OFFICIAL_FOLDER)
+
+
+def _children(folder: Path) -> list[Path]:
+    """What is in a folder, without hidden files; nothing where it is none or can't be read."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataSetError(f"{path}: no such file", HINT) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataSetError(f"{path}: unreadable ({error})", HINT) from error
-    values: dict[str, str] = {}
-    lines: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        key, _, value = line.strip().partition(" ")
-        if not value.strip() or not key.isdigit():
-            raise DataSetError(
-                f"{path}, line {number}: {line.strip()!r} is not 'number value'",
-                "Restore the file.",
-            )
-        if key in values:
-            raise DataSetError(
-                f"{path}, line {number}: id {key} again, first on line {lines[key]}",
-                "Remove one of the two lines.",
-            )
-        values[key], lines[key] = value.strip(), number
-    if not values:
-        raise DataSetError(f"{path}: empty", HINT)
-    return _Column(path, values, lines)
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
 
 
-def _same_ids(images: _Column, other: _Column) -> None:
-    missing = [key for key in images.values if key not in other.values]
-    if missing:
-        raise DataSetError(
-            f"{other.file}: no line for image {some(missing)} ({images.where(missing[0])})",
-            "Restore the file: the three image lists must name the same ids.",
-        )
-    surplus = [key for key in other.values if key not in images.values]
-    if surplus:
-        raise DataSetError(
-            f"{other.where(surplus[0])}: image {some(surplus)} is not in {images.file.name}",
-            "Restore the file: the three image lists must name the same ids.",
-        )
+def _read_official(root: Path, request: SourceRequest) -> DatasetIndex:
+    taxonomy, records, warnings = read_official(root, request)
+    own = request.dataset == OWN_NAME
+    layout = "official CUB_200_2011 folder" if own else "rendered images in CUB's layout"
+    index = DatasetIndex(request.dataset, root, layout, taxonomy, records, warnings)
+    return _counted(index, official_split=True) if own else index
 
 
-def _known_classes(labels: _Column, classes: _Column) -> None:
-    for key, number in labels.values.items():
-        if number not in classes.values:
-            raise DataSetError(
-                f"{labels.where(key)}: class {number} is not in {classes.file.name}",
-                "Add the class or correct the line.",
-            )
+def _read_archive(path: Path, request: SourceRequest) -> DatasetIndex:
+    folder = unpack_archive(path)
+    reader, place = _layout(folder, request)
+    if reader is _read_archive:
+        raise DataSetError(f"{path}: an archive in an archive", "Unpack it and give the inner one.")
+    index = reader(place, request)
+    note = f"read from {path}, unpacked to {folder}"
+    layout = f"{index.layout}, from {path.name}"
+    return replace(index, layout=layout, warnings=(note, *index.warnings))
 
 
-def _records(
-    root: Path,
-    images: _Column,
-    labels: _Column,
-    splits: _Column,
-    classes: _Column,
-    ids: Mapping[str, int],
-) -> tuple[ImageRecord, ...]:
-    records, missing = [], []
-    for key, path in images.values.items():
-        relative = safe_relative(path, images.where(key))
-        flag = splits.values[key]
-        if flag not in ("0", "1"):
-            raise DataSetError(
-                f"{splits.where(key)}: {flag!r} is neither 0 (test) nor 1 (train)",
-                "Correct the line.",
-            )
-        try:
-            size = (root / "images" / relative).stat().st_size
-        except OSError:
-            missing.append(f"{path} ({images.where(key)})")
-            continue
-        records.append(
-            ImageRecord(
-                image_id=str(relative),
-                path=f"images/{relative}",
-                label=ids[classes.values[labels.values[key]]],
-                split=TRAIN if flag == "1" else TEST,
-                bytes=size,
-            )
-        )
-    if missing:
-        raise DataSetError(
-            f"{root / 'images'}: {len(missing)} listed images are missing: {some(missing)}",
-            "Restore the files, or remove their lines from the three image lists.",
-        )
-    return tuple(records)
-
-
-def _warnings(
-    root: Path, images: _Column, classes: _Column, used: set[str], table: int
-) -> tuple[str, ...]:
-    warnings = []
-    listed = set(images.values.values())
-    surplus = sorted(
-        str(path.relative_to(root / "images").as_posix())
-        for path in (root / "images").rglob("*")
-        if is_image(path) and path.relative_to(root / "images").as_posix() not in listed
+def _read_class_folders(root: Path, request: SourceRequest) -> DatasetIndex:
+    layout = "class folders"
+    refuse_boxes(request, layout)
+    found = find_class_images(root)
+    if not _any_known(found.class_names, request.taxonomy):
+        raise _unknown(root, request)
+    taxonomy, ids = match_classes(
+        found.class_names, request.taxonomy, allow_partial=True, owner=str(root)
     )
-    if surplus:
+    records = [image_record(root, i.split, ids[i.class_name], i.path) for i in found.images]
+    warnings = []
+    if found.others:
         warnings.append(
-            f"{len(surplus)} image files are not in images.txt and are left out: {some(surplus)}"
+            f"{len(found.others)} files are not images and are left out: {some(found.others)}"
         )
-    empty = [name for number, name in classes.values.items() if number not in used]
-    if empty:
-        warnings.append(f"{len(empty)} classes of classes.txt have no images: {some(empty)}")
-    if len(used) < table:
-        warnings.append(f"{len(used)} of the hierarchy's {table} classes are in this folder")
-    return tuple(warnings)
+    layout += " with train and test" if found.split_given else " without a split"
+    index = DatasetIndex(request.dataset, root, layout, taxonomy, tuple(records), tuple(warnings))
+    return _counted(index, official_split=found.split_given)
+
+
+def _any_known(names: Sequence[str], taxonomy: Taxonomy) -> bool:
+    """Whether any class is in the hierarchy; if none is, these are folders of something else."""
+    for name in names:
+        try:
+            match_classes((name,), taxonomy, allow_partial=True, owner="")
+        except TaxonomyError:
+            continue
+        return True
+    return False
+
+
+def _read_parquet(root: Path, request: SourceRequest) -> DatasetIndex:
+    layout = "parquet files"
+    refuse_boxes(request, layout)
+    copy = unpack_parquet(root, request.dataset)
+    names, warnings = _parquet_classes(root, copy)
+    check_trained(root, zip((image.split for image in copy.images), names, strict=True))
+    taxonomy, ids = match_classes(
+        sorted(set(names)), request.taxonomy, allow_partial=True, owner=str(root)
+    )
+    records = tuple(
+        image_record(copy.folder, image.split, ids[name], image.path)
+        for image, name in zip(copy.images, names, strict=True)
+    )
+    index = DatasetIndex(request.dataset, copy.folder, layout, taxonomy, records, tuple(warnings))
+    return _counted(index, official_split=any(record.split == TEST for record in records))
+
+
+def _parquet_classes(root: Path, copy: ParquetCopy) -> tuple[list[str], list[str]]:
+    """The class name of each image, and a warning where only the labels' order gives it."""
+    named = [image.class_name for image in copy.images if image.class_name is not None]
+    if len(named) == len(copy.images):
+        return named, []
+    labels = [image.label for image in copy.images if image.label is not None]
+    seen = sorted(set(labels))
+    first = seen[0]
+    if first not in (0, 1) or seen != list(range(first, first + CUB.classes)):
+        raise DataSetError(
+            f"{root}: no class names, and {len(seen)} labels ({seen[0]} to {seen[-1]}), not the "
+            f"{CUB.classes} of the whole data set in their official order",
+            "Give files whose schema or a text column names the classes.",
+        )
+    official = builtin_taxonomy("cub").names[-1]
+    return [official[label - first] for label in labels], [
+        f"the files don't name the classes: labels {first} to {seen[-1]} were taken on trust as "
+        "the official order"
+    ]
+
+
+def _counted(index: DatasetIndex, *, official_split: bool) -> DatasetIndex:
+    """Hold the copy against the official numbers; where it has no split, make one."""
+    classes = len(index.taxonomy.paths)
+    if official_split:
+        train, test = index.positions(TRAIN).size, index.positions(TEST).size
+        counts = CUB.warnings(classes, train, test)
+        return replace(index, warnings=(*index.warnings, *counts))
+    carved = (
+        f"no train and test images are told apart: {TEST_SHARE:.0%} of each class became test "
+        "images; this is not the official split, so accuracies can't be compared with published "
+        "ones"
+    )
+    counts = CUB.warnings_without_split(classes, len(index.records))
+    records = tuple(carve_test(index.records))
+    return replace(index, records=records, warnings=(*index.warnings, carved, *counts))

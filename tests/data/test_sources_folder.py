@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import unicodedata
@@ -12,6 +13,13 @@ import pytest
 from c2f_data.errors import DataSetError, TaxonomyError
 from c2f_data.index import TEST, TRAIN, DatasetIndex
 from c2f_data.sources import locate, read_source
+from c2f_data.sources.class_folders import (
+    ClassFolders,
+    FoundImage,
+    class_folder_root,
+    find_class_images,
+)
+from c2f_data.sources.request import SourceRequest
 from c2f_data.taxonomy import DEFAULT_LEVELS, Taxonomy
 
 RAVEN = "R\u00e4ven"
@@ -25,10 +33,10 @@ def fill(folder: Path, count: int = 10, suffix: str = ".jpg") -> None:
 
 
 def read(root: Path, partial: bool = False) -> DatasetIndex:
-    return read_source("folder", root, TABLE, allow_partial=partial)
+    return read_source(SourceRequest("folder", root, TABLE, partial))
 
 
-@pytest.mark.parametrize("test", ["test", "val", "valid", "Test"])
+@pytest.mark.parametrize("test", ["test", "val", "valid", "validation", "Test"])
 def test_train_and_test_folders_are_the_split(tmp_path: Path, test: str) -> None:
     for split, count in (("train", 3), (test, 2)):
         for name in ("Gull", RAVEN):
@@ -163,20 +171,88 @@ def test_a_data_set_is_looked_for_in_order_and_the_places_are_named(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("C2F_DATA", str(tmp_path / "env"))
     monkeypatch.setenv("C2F_CACHE_DIR", str(tmp_path / "cache"))
-    order = [
-        tmp_path / "recorded",
-        tmp_path / "env" / "cub",
-        tmp_path / "env" / "CUB_200_2011",
-        Path("data/cub"),
-        Path("data/CUB_200_2011"),
-        tmp_path / "cache" / "cub",
-        tmp_path / "cache" / "CUB_200_2011",
+    order = [tmp_path / "recorded"] + [
+        base / name
+        for base in (tmp_path / "env", Path("data"), tmp_path / "cache")
+        for name in ("cub", "CUB_200_2011", "CUB_200_2011.tgz")
     ]
     with pytest.raises(DataSetError, match="no data set 'cub'; looked in") as caught:
         locate.locate("cub", order[0])
     assert all(str(place) in caught.value.message for place in order)
-    assert "CUB_200_2011.tgz" in caught.value.hint
+    assert "c2f fetch cub" in caught.value.hint
     for place in reversed(order):
         place.mkdir(parents=True)
+        (place / ".part").mkdir()
+        with contextlib.suppress(DataSetError):
+            assert locate.locate("cub", order[0]) != place, "nothing but hidden files"
+        if place.suffix == ".tgz":
+            (place / ".part").rmdir()
+            place.rmdir()
+            place.write_bytes(b"x")
+        else:
+            (place / "images.txt").write_text("x")
         assert locate.locate("cub", order[0]) == place
     assert locate.cache_folder({}).name == "c2f"
+
+
+def test_for_cars_the_command_that_names_copies_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("C2F_CACHE_DIR", str(tmp_path / "cache"))
+    with pytest.raises(DataSetError, match="stanford_cars") as caught:
+        locate.locate("cars", None)
+    assert "c2f fetch cars" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("inside", "depth", "found"),
+    [
+        (("a/x.jpg",), 2, "."),
+        (("train/a/x.jpg", "test/a/x.jpg"), 2, "."),
+        (("b/train/a/x.jpg", "b/test/a/x.jpg"), 2, "b"),
+        (("b/c/a/x.jpg", "b/notes.txt"), 2, "b/c"),
+        (("b/c/a/x.jpg",), 1, None),
+        (("b/c/d/a/x.jpg",), 2, None),
+        ((".b/a/x.jpg", "b/.a/x.jpg", "b/a/._x.jpg"), 2, None),
+        (("x.jpg",), 2, None),
+    ],
+)
+def test_the_folder_above_the_class_folders_is_found(
+    tmp_path: Path, inside: tuple[str, ...], depth: int, found: str | None
+) -> None:
+    for name in inside:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    expected = None if found is None else tmp_path / found
+    assert class_folder_root(tmp_path, depth) == expected
+
+
+def test_what_class_folders_hold_is_told_to_other_readers(tmp_path: Path) -> None:
+    fill(tmp_path / "train" / "Gull", 1)
+    fill(tmp_path / "validation" / "Gull", 1)
+    (tmp_path / "train" / "Gull" / "notes.txt").write_text("x")
+    found = find_class_images(tmp_path)
+    assert found == ClassFolders(
+        tmp_path,
+        (
+            FoundImage(TRAIN, "Gull", tmp_path / "train/Gull/0.jpg"),
+            FoundImage(TEST, "Gull", tmp_path / "validation/Gull/0.jpg"),
+        ),
+        ("train/Gull/notes.txt",),
+    )
+    assert found.split_given
+    assert found.class_names == ("Gull",)
+    assert not find_class_images(tmp_path / "train").split_given
+
+
+def test_boxes_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "Gull", 4)
+    with pytest.raises(DataSetError, match="class folders have no bounding boxes"):
+        read_source(SourceRequest("folder", tmp_path, TABLE, True, "bbox"))
+
+
+def test_a_file_as_root_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    with pytest.raises(DataSetError, match="Not a directory"):
+        read(tmp_path / "a.jpg")
