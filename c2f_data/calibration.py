@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2f_data.artefacts import read_json, write_json
+from c2f_data.camera import Camera
 from c2f_data.curve import CalibrationCurve, Crossing
 from c2f_data.provenance import Provenance
-from c2f_data.resample import ResampleSpec
+from c2f_data.resample_spec import ResampleSpec
 
 SCHEMA = "c2f-calibration"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class Protocol:
         spec: the resampling chain.
         precision: number format of the network, ``float32`` or ``bfloat16``.
         seed: of the split, the training and the order of images.
+        training: ``fixed`` (classifiers trained on I_high) or ``retrained`` (at every resolution).
+        genus_train: ``high`` or ``med``: what the coarser levels' classifiers are trained on.
+        genus_accuracy: ``own`` classifiers of the coarser levels, or ``rolled-up``.
     """
 
     classifier: str
@@ -66,6 +70,9 @@ class Protocol:
     spec: ResampleSpec
     precision: str
     seed: int
+    training: str = "fixed"
+    genus_train: str = "high"
+    genus_accuracy: str = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,15 @@ class CalibrationResult:
             second r_low.
         predictions: folder of the per-image predictions, relative to the calibration's folder.
         index_fingerprint, taxonomy_fingerprint: what it was measured on.
-        images_evaluated: images times resolutions put through the network.
+        images_evaluated: answers of a network that the result needed: images times resolutions,
+            and training images where classifiers were retrained.
+        grid: the resolutions that could be measured, in pixels, native first.
+        sweep_images: what measuring all of them on all images would have needed.
+        stopped_sweep_images: the same for a sweep from the top that stops at each crossing.
+        search: ``bisection`` or ``full sweep``.
+        accuracy: ``top-1`` or ``class-balanced``.
+        floor: where even the coarsest level falls below its threshold; None: not asked.
+        camera: what makes a distance of a resolution; None: not given.
         warnings: one line each.
     """
 
@@ -97,6 +112,18 @@ class CalibrationResult:
     images_evaluated: int
     warnings: tuple[str, ...]
     provenance: Provenance
+    grid: tuple[int, ...]
+    sweep_images: int
+    stopped_sweep_images: int
+    search: str
+    accuracy: str
+    floor: Crossing | None
+    camera: Camera | None = None
+
+    @property
+    def fraction(self) -> float:
+        """Images evaluated, as a share of the full sweep's."""
+        return self.images_evaluated / self.sweep_images
 
     @property
     def answered(self) -> bool:

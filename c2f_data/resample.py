@@ -1,14 +1,15 @@
 """Resolution, defined once: the one canonical resizer, and the sweep of resolutions.
 
 A resolution r is the shorter side in pixels of the reduced image: aspect kept, never enlarged
-above native, reduced straight from the full image by an antialiased filter on uint8. The reduced
-image is then enlarged to the network's input. Every number that depends on this chain carries its
-:class:`ResampleSpec`.
+above native, reduced straight from the full image by an antialiased filter on uint8, then degraded
+where that is asked for (noise, JPEG). The reduced image is then enlarged to the network's input.
+Every number that depends on this chain carries its :class:`ResampleSpec`.
 
 This is the only file of c2f_data that knows torch: its antialiased uint8 kernel gives the same
 bytes for every layout, batch and thread count, lies within two grey levels of Pillow's, and is
 several times as fast. (Rows are filtered first, always; Pillow 13 filters columns first where the
-height is over twice the width, and differs more there.)
+height is over twice the width, and differs more there.) Pillow makes what torch has no kernel for,
+and, when it is asked to, its own pixels exactly.
 """
 
 from __future__ import annotations
@@ -16,57 +17,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch.nn.functional import interpolate
 
+from c2f_data.degrade import degrade
 from c2f_data.errors import ConfigError
+from c2f_data.resample_spec import Filter, Reduction
+from c2f_data.resample_spec import ResampleSpec as ResampleSpec
 
 Pixels = NDArray[np.uint8]
 
 LOWEST_RESOLUTION = 2
 DEFAULT_LOWEST = 12
 DEFAULT_POINTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class ResampleSpec:
-    """The whole chain from a decoded image to the network's input.
-
-    Attributes:
-        filter: kernel of the reduction and of the enlargement.
-        antialias: widen the kernel by the reduction factor. False exists for tests that show
-            what goes wrong without it; no command offers it.
-        rounding: how a side that is not whole is rounded.
-        fit: ``shorter``: aspect kept, the shorter side becomes ``enlarge_to``; ``squash``: both
-            sides become ``enlarge_to`` (what HBP does for Cars).
-        enlarge_to: side in pixels that reduced images are brought to.
-        crop: side in pixels of the square that the network sees (centre crop in tests).
-        engine: which implementation made the pixels.
-    """
-
-    filter: Literal["bicubic", "bilinear"] = "bicubic"
-    antialias: bool = True
-    rounding: Literal["half up"] = "half up"
-    fit: Literal["shorter", "squash"] = "shorter"
-    enlarge_to: int = 512
-    crop: int = 448
-    engine: Literal["torch uint8"] = "torch uint8"
-
-    def __post_init__(self) -> None:
-        if not 8 <= self.crop <= self.enlarge_to <= 4096:
-            raise ConfigError(
-                f"input {self.crop} px cropped from {self.enlarge_to} px",
-                "The crop must be at least 8 px and no larger than the enlarged side.",
-            )
-
-    @classmethod
-    def for_input(cls, crop: int, fit: Literal["shorter", "squash"] = "shorter") -> ResampleSpec:
-        """The paper's geometry at another input size: 512 to 448, so 8/7 of the crop."""
-        return cls(crop=crop, enlarge_to=(8 * crop + 6) // 7, fit=fit)
 
 
 def reduced_size(height: int, width: int, resolution: int) -> tuple[int, int]:
@@ -76,23 +43,28 @@ def reduced_size(height: int, width: int, resolution: int) -> tuple[int, int]:
     return (resolution, other) if height <= width else (other, resolution)
 
 
-def reduce(pixels: Pixels, resolution: int, spec: ResampleSpec) -> Pixels:
-    """Reduce an image to a resolution.
+def reduce(pixels: Pixels, resolution: int, spec: Reduction) -> Pixels:
+    """Reduce an image to a resolution, and degrade it as the spec says.
 
     Args:
         pixels: (height, width, 3) uint8, at native resolution.
         resolution: shorter side in pixels; at or above native the image is returned untouched.
+        spec: a reduction, or a whole chain.
 
     Returns:
         (h, w, 3) uint8 with min(h, w) = resolution.
+
+    Raises:
+        ImageError: the reduced image is too long for the JPEG that is asked for.
     """
     height, width = pixels.shape[:2]
     if resolution >= min(height, width):
         return pixels
-    return _resize(pixels, reduced_size(height, width, resolution), spec)
+    size = reduced_size(height, width, resolution)
+    return degrade(_resize(pixels, size, spec, spec.filter), spec)
 
 
-def reduce_all(pixels: Pixels, resolutions: Sequence[int], spec: ResampleSpec) -> Iterator[Pixels]:
+def reduce_all(pixels: Pixels, resolutions: Sequence[int], spec: Reduction) -> Iterator[Pixels]:
     """Every resolution of one decoded image, each straight from the full image."""
     for resolution in resolutions:
         yield reduce(pixels, resolution, spec)
@@ -106,7 +78,7 @@ def enlarge(pixels: Pixels, spec: ResampleSpec) -> Pixels:
         if spec.fit == "squash"
         else reduced_size(height, width, spec.enlarge_to)
     )
-    return pixels if size == (height, width) else _resize(pixels, size, spec)
+    return pixels if size == (height, width) else _resize(pixels, size, spec, spec.input_filter)
 
 
 def center_crop(pixels: Pixels, size: int) -> Pixels:
@@ -121,10 +93,14 @@ def to_input(pixels: Pixels, spec: ResampleSpec) -> Pixels:
     return center_crop(enlarge(pixels, spec), spec.crop)
 
 
-def _resize(pixels: Pixels, size: tuple[int, int], spec: ResampleSpec) -> Pixels:
+def _resize(pixels: Pixels, size: tuple[int, int], spec: Reduction, kernel: Filter) -> Pixels:
+    if spec.engine == "pillow":
+        height, width = size
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        return np.array(image.resize((width, height), Image.Resampling[kernel.upper()]))
     # (H, W, 3) memory is a channels_last (1, 3, H, W) tensor: no copy on the way in or out.
     source = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).unsqueeze(0)
-    resized = interpolate(source, size, mode=spec.filter, antialias=spec.antialias)
+    resized = interpolate(source, size, mode=kernel, antialias=spec.antialias)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 

@@ -139,7 +139,6 @@ class DatasetFolder:
             )
         write_json(self.source, source, schema="c2f-dataset", version=SCHEMA_VERSION)
 
-
     def choose_hierarchy(self, dataset: str, taxonomy: str, levels: tuple[str, ...]) -> None:
         """Record the hierarchy that later commands take unless told another one.
 

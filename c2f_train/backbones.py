@@ -7,6 +7,7 @@ VGG-16 the outputs of relu5_1, relu5_2 and relu5_3 (section 3.2 of the paper).
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -161,15 +162,24 @@ def _with_weights(
     if weights == RANDOM:
         return backbone
     if weights is None:
-        state, backbone.source = _torchvision_state(backbone.name), "torchvision ImageNet"
+        state, backbone.source = torchvision_state(backbone.name), "torchvision ImageNet"
     else:
         state, backbone.source = read_state(Path(weights)), Path(weights).name
     load_weights(trunk, state, backbone.source, own_prefix)
     return backbone
 
 
-def _torchvision_state(name: str) -> dict[str, Tensor]:
-    """ImageNet weights from torch's cache, downloaded by torch where that is possible."""
+def torchvision_state(
+    name: str, otherwise: str = "a file: --weights FILE (--weights none: random)"
+) -> dict[str, Tensor]:
+    """ImageNet weights from torch's cache, downloaded by torch where that is possible.
+
+    Args:
+        otherwise: what else the user can give, for the error.
+
+    Raises:
+        ArtefactError: they are in neither place.
+    """
     import socket
 
     from torchvision.models import get_model_weights
@@ -187,11 +197,43 @@ def _torchvision_state(name: str) -> dict[str, Tensor]:
         file = url.rsplit("/", 1)[-1]
         raise ArtefactError(
             f"the ImageNet weights of {name} are not here and can't be downloaded ({error})",
-            f"Put {file} into {folder}, or give a file: --weights FILE (--weights none: random).",
+            f"Put {file} into {folder}, or give {otherwise}.",
         ) from error
     finally:
         socket.setdefaulttimeout(before)
     return cast("dict[str, Tensor]", state)
+
+
+def torchvision_classifier(name: str, classes: int | None) -> tuple[nn.Module, Any]:
+    """A whole torchvision classifier, its head included, not yet filled with weights.
+
+    Args:
+        classes: outputs of the head; None: as torchvision's weights have it.
+
+    Returns:
+        The network of normalised float images, and torchvision's entry of its weights (how its
+        images are prepared, what its outputs are called).
+
+    Raises:
+        ConfigError: no such model.
+    """
+    from torchvision.models import get_model, get_model_weights, list_models
+
+    if name not in list_models(module=_classification_module()):
+        raise ConfigError(
+            f"torchvision has no classifier {name!r}",
+            "Give a name that torchvision.models.list_models() lists: torchvision:resnet50.",
+        )
+    head = {} if classes is None else {"num_classes": classes}
+    with warnings.catch_warnings():
+        # Two old models warn of a slow start that their weights then overwrite.
+        warnings.simplefilter("ignore", FutureWarning)
+        network = get_model(name, weights=None, **head)
+    if hasattr(network, "transform_input"):
+        # GoogLeNet and Inception were trained on another normalisation and convert to it.
+        network.transform_input = True
+    choices: Any = get_model_weights(name)
+    return network.eval(), choices.DEFAULT
 
 
 def _torchvision(name: str, taps: tuple[str, ...]) -> tuple[Backbone, nn.Module]:

@@ -1,4 +1,4 @@
-"""Find r_med and r_low: train or load classifiers, measure down the sweep, read the crossings.
+"""Find r_med and r_low: train or load classifiers, search the crossings, write the result.
 
 Section 2 of the paper: a species classifier trained on I_high loses accuracy as the resolution
 falls; where it drops below t_med is r_med. Then the objective becomes genus, and the same from
@@ -8,18 +8,21 @@ r_med downwards with t_low gives r_low. With L levels there are L - 1 thresholds
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import nn
 
-from c2f_data.artefacts import remove_leftovers, write_json
+from c2f_data.artefacts import fingerprint, remove_leftovers, write_json
 from c2f_data.calibration import CalibrationResult, write_result
 from c2f_data.index import DatasetIndex
 from c2f_data.provenance import command_line
-from c2f_train.backbones import Backbone
-from c2f_train.calibration_plan import CalibrateConfig, Plan, make_plan
-from c2f_train.calibration_result import find_crossings, finished, make_result
+from c2f_train.calibration_plan import RETRAINED, ROLLED_UP, CalibrateConfig, Plan, make_plan
+from c2f_train.calibration_result import make_result
+from c2f_train.calibration_search import Found, search_levels
 from c2f_train.classifier import (
     FINETUNE,
     PROBE,
@@ -31,14 +34,18 @@ from c2f_train.classifier import (
 from c2f_train.data import FilePictures
 from c2f_train.device import describe_device, seed_everything
 from c2f_train.inference import extract_features
+from c2f_train.measurement import Bench, Classifier, Measurement
 from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Progress
-from c2f_train.sweep import Measurement
 
-__all__ = ["CalibrateConfig", "calibrate", "find_crossings"]
+__all__ = ["CalibrateConfig", "calibrate"]
 
 LONG_SECONDS = 30 * 60
 SAMPLE = 8
+# Share of the full sweep that a search usually evaluates (docs/calibration.md), for the estimate.
+USUAL_SHARE = 0.35
+# Retraining at a resolution starts from the classifier on I_high and has this share of its epochs.
+RETRAIN_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,10 @@ class SplitRecord:
     seed: int
     image_ids: tuple[str, ...]
     folds: tuple[int, ...]
+
+
+class _NeedsNetworkError(Exception):
+    """What is stored does not answer the question."""
 
 
 def calibrate(
@@ -62,7 +73,7 @@ def calibrate(
 
     Args:
         folder: of this data set's calibrations. ``result.json`` is written last; every protocol
-            keeps its split, classifier and predictions in a folder of its own, so that an
+            keeps its split, classifiers and predictions in a folder of its own, so that an
             earlier result stays intact and other thresholds need no network.
 
     Raises:
@@ -76,53 +87,111 @@ def calibrate(
     remove_leftovers(own)
     _write_split(own, plan)
     progress.note(_announcement(plan))
-    measurement = Measurement(
-        index=index,
-        evaluation=plan.evaluation,
-        spec=plan.protocol.spec,
-        cap=plan.protocol.cap,
-        device=device,
-        precision=plan.precision,
-        workers=config.workers,
-        folder=own / "predictions",
-        progress=progress,
-    )
-    predictions = measurement.run(
-        plan.sweep,
-        lambda: _models(plan, own, len(measurement.missing(plan.sweep)), progress),
-        lambda done: finished(done, plan),
-    )
-    result = make_result(plan, predictions)
+    for note in plan.notes:
+        progress.note(note)
+    classifiers = _Classifiers(plan, own, progress)
+    try:
+        found = _search(plan, own, classifiers, progress)
+    except _NeedsNetworkError:
+        # Now, not during the search: training shows its own progress.
+        classifiers.prepare()
+        found = _search(plan, own, classifiers, progress)
+    result = make_result(plan, found)
     write_result(folder / "result.json", result)
     return result
 
 
-def _models(
-    plan: Plan, own: Path, points: int, progress: Progress
-) -> tuple[HierarchicalClassifier, ...]:
-    """The classifiers of every fold, on the device; called when there is something to measure."""
-    backbone = plan.backbone
-    if backbone is None:
-        return tuple(model.to(plan.device) for model in plan.loaded)
-    backbone.check_input(plan.protocol.spec.crop)
-    kind = plan.protocol.classifier
-    trainer = Trainer(
-        kind=kind,
+def _search(plan: Plan, own: Path, classifiers: _Classifiers, progress: Progress) -> Found:
+    protocol = plan.protocol
+    bench = Bench(
         index=plan.index,
         evaluation=plan.evaluation,
-        spec=plan.protocol.spec,
+        spec=protocol.spec,
+        cap=protocol.cap,
         device=plan.device,
         precision=plan.precision,
-        seed=plan.config.seed,
-        workers=plan.config.workers,
-        folder=own,
-        key=plan.key,
-        progress=progress,
+        folder=own / "predictions",
+        threads=plan.config.workers,
+        rolled_up=plan.config.genus_accuracy == ROLLED_UP,
     )
-    recipe = recipe_for(backbone, plan.config.epochs)
-    epochs = recipe.epochs if kind == FINETUNE else 0
-    _announce_cost(trainer, backbone, points, epochs)
-    return trained_classifiers(trainer, backbone, recipe)
+
+    def coarser(resolution: int) -> Measurement:
+        place = replace(bench, folder=own / f"predictions-{resolution:05d}")
+        return Measurement(place, lambda _: classifiers.trained_at(resolution))
+
+    with progress.search("Measuring") as watch:
+        return search_levels(plan, Measurement(bench, classifiers), coarser, watch)
+
+
+class _Classifiers:
+    """The classifiers for a resolution: of I_high, or retrained there."""
+
+    def __init__(self, plan: Plan, own: Path, progress: Progress) -> None:
+        self._plan = plan
+        self._own = own
+        self._progress = progress
+        self._high: tuple[Classifier, ...] = ()
+        self._last: tuple[int, tuple[Classifier, ...]] | None = None
+
+    def prepare(self) -> None:
+        """Train the classifiers of I_high, or read them back."""
+        plan = self._plan
+        if plan.backbone is None:
+            self._high = tuple(_on(model, plan.device) for model in plan.loaded)
+        else:
+            plan.backbone.check_input(plan.protocol.spec.crop)
+            trainer = self._trainer(None)
+            recipe = recipe_for(plan.backbone, plan.config.epochs)
+            epochs = recipe.epochs if trainer.kind == FINETUNE else 0
+            _announce_cost(trainer, plan, epochs)
+            trained = trained_classifiers(trainer, plan.backbone, recipe)
+            self._high = tuple(_on(model, plan.device) for model in trained)
+
+    def __call__(self, resolution: int | None) -> Sequence[Classifier]:
+        if resolution is None or self._plan.config.training != RETRAINED:
+            return self._of_high()
+        return self.trained_at(resolution)
+
+    def trained_at(self, resolution: int) -> Sequence[Classifier]:
+        """Classifiers trained on images reduced to a resolution in pixels."""
+        high, backbone = self._of_high(), self._plan.backbone
+        assert backbone is not None, "make_plan refuses to retrain a classifier that was loaded"
+        if self._last is None or self._last[0] != resolution:
+            trainer = self._trainer(resolution)
+            recipe = recipe_for(backbone, self._plan.config.epochs)
+            shorter = replace(recipe, epochs=max(1, recipe.epochs // RETRAIN_SHARE))
+            start = [model for model in high if isinstance(model, HierarchicalClassifier)]
+            models = trained_classifiers(trainer, backbone, shorter, start)
+            self._last = (resolution, tuple(_on(model, self._plan.device) for model in models))
+        return self._last[1]
+
+    def _of_high(self) -> tuple[Classifier, ...]:
+        if not self._high:
+            raise _NeedsNetworkError
+        return self._high
+
+    def _trainer(self, resolution: int | None) -> Trainer:
+        plan = self._plan
+        return Trainer(
+            kind=plan.protocol.classifier,
+            index=plan.index,
+            evaluation=plan.evaluation,
+            spec=plan.protocol.spec,
+            device=plan.device,
+            precision=plan.precision,
+            seed=plan.config.seed,
+            workers=plan.config.workers,
+            folder=self._own,
+            key=fingerprint([plan.key, resolution]),
+            progress=self._progress,
+            resolution=resolution,
+        )
+
+
+def _on(model: Classifier, device: torch.device) -> Classifier:
+    """The classifier on the device, ready to answer."""
+    assert isinstance(model, nn.Module)
+    return cast("Classifier", model.to(device).eval())
 
 
 def _write_split(folder: Path, plan: Plan) -> None:
@@ -143,8 +212,10 @@ def _announcement(plan: Plan) -> str:
     )
 
 
-def _announce_cost(trainer: Trainer, backbone: Backbone, points: int, epochs: int) -> None:
+def _announce_cost(trainer: Trainer, plan: Plan, epochs: int) -> None:
     """Say how long it will take, from a measurement on a few images, before it starts."""
+    backbone = plan.backbone
+    assert backbone is not None
     sample = FilePictures(trainer.index, trainer.evaluation.positions[:SAMPLE])
     model = trainer.new_model(backbone).to(trainer.device)
     arguments = (trainer.spec, trainer.device, trainer.precision)
@@ -161,9 +232,13 @@ def _announce_cost(trainer: Trainer, backbone: Backbone, points: int, epochs: in
         trained = sum(len(part) for part in trainer.evaluation.train) * epochs
         # A training step costs about three forward passes; a probe needs one over the images.
         passes = 3 * trained or len(trainer.evaluation.train[0])
-    total = (trainer.evaluation.n * points + passes) * seconds
+    points = 1 + len(plan.sweep.resolutions)
+    share = 1.0 if plan.config.full_curve else USUAL_SHARE
+    retrained = passes * share * points / RETRAIN_SHARE if plan.config.training == RETRAINED else 0
+    total = (trainer.evaluation.n * points * share + passes + retrained) * seconds
     trainer.progress.note(
-        f"At most {_duration(total)}: {points} resolutions"
+        f"About {_duration(total)}: "
+        + (f"{points} resolutions" if share == 1 else f"bisection over {points} resolutions")
         + (f" and {epochs} epochs of training" if epochs else "")
         + f", {1000 * seconds:.0f} ms an image (measured on {len(sample)} images)."
     )
@@ -172,7 +247,7 @@ def _announce_cost(trainer: Trainer, backbone: Backbone, points: int, epochs: in
         probe = " --classifier probe" if epochs and backbone.source != "from scratch" else ""
         trainer.progress.note(
             f"Cheaper (Ctrl-C, then): {command_line()} "
-            f"--input-size {smaller} --points {max(6, points // 2)}{probe}"
+            f"--input-size {smaller} --points {max(8, points // 2)}{probe}"
         )
 
 

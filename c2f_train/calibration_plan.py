@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,23 +13,27 @@ from numpy.typing import NDArray
 
 from c2f_data.artefacts import fingerprint, sha256_file
 from c2f_data.calibration import Protocol
+from c2f_data.curve.margins import CONFIDENCE
 from c2f_data.errors import ConfigError
 from c2f_data.index import DatasetIndex
-from c2f_data.resample import (
-    DEFAULT_LOWEST,
-    DEFAULT_POINTS,
-    ResampleSpec,
-    ResolutionSweep,
-    input_cap,
-)
+from c2f_data.resample import DEFAULT_LOWEST, ResampleSpec, ResolutionSweep, input_cap
+from c2f_data.resample_spec import Reduction
 from c2f_data.splits import Evaluation, ImagesChoice, make_evaluation
 from c2f_train.backbones import Backbone, build_backbone, default_input_size
 from c2f_train.classifier import FINETUNE, POOLING, PROBE, choose_kind, loaded_classifier
 from c2f_train.config import Fit, Precision
 from c2f_train.device import pick_precision
+from c2f_train.external import External, ExternalRequest, load_external, parse_word
 from c2f_train.finetune import FROM_SCRATCH, PRETRAINED
-from c2f_train.model import HierarchicalClassifier
+from c2f_train.measurement import Classifier
 from c2f_train.probe import PENALTY_C
+
+CANONICAL = Reduction()
+# Resolutions of the default grid, native and lowest included.
+GRID_POINTS = 28
+HIGH, MED = "high", "med"
+FIXED, RETRAINED = "fixed", "retrained"
+OWN, ROLLED_UP = "own", "rolled-up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +41,57 @@ class CalibrateConfig:
     """Settings of a calibration.
 
     Attributes:
-        thresholds: level to threshold in (0, 1), for every level but the coarsest.
+        thresholds: level to threshold in (0, 1), for every level but the coarsest, which may
+            have one too.
         relative: thresholds are shares of each level's own accuracy at native resolution.
+        balanced: accuracy is the mean of the classes' accuracies.
+        confidence: of a crossing's interval.
         images: ``val`` (carved from train, or cross-validated) or ``test``.
-        classifier: ``auto``, ``probe``, ``finetune``, or the folder of a saved model.
+        classifier: ``auto``, ``probe``, ``finetune``, the folder of a saved model, or someone's
+            own (``timm:NAME``, ``torchvision:NAME``, FILE.pt2, FILE.onnx, MODULE:FUNCTION).
+        labels, normalise, trust_classifier, closed_set: of such a classifier; see
+            :class:`c2f_train.external.load.ExternalRequest`.
+        reduction: how images are reduced, and degraded after that.
         backbone, weights, taps: see :func:`c2f_train.backbones.build_backbone`.
         input_size: side in pixels that the network sees; None: the backbone's usual one.
-        sweep: resolutions in pixels, descending; empty: ``points`` geometric steps to ``lowest``.
-        full_curve: measure the whole sweep, also below the last crossing.
+        sweep: resolutions in pixels, descending; empty: a geometric grid of ``points`` from
+            native to ``lowest``.
+        full_curve: measure every resolution on all images; else bisection.
+        refine: times that a crossing's bracket is halved at a whole number of pixels.
+        floor: also find where even the coarsest level falls below its threshold.
+        training: ``fixed``: classifiers are trained on I_high; ``retrained``: again at every
+            resolution that is measured.
+        genus_train: ``high``: the coarser levels' classifiers are trained on I_high; ``med``: at
+            the finer level's answer.
+        genus_accuracy: ``own`` classifiers of the coarser levels, or ``rolled-up`` from the finest.
         epochs: of fine-tuning; None: the recipe's.
     """
 
     thresholds: tuple[tuple[str, float], ...]
     relative: bool = False
+    balanced: bool = False
+    confidence: float = CONFIDENCE
     images: ImagesChoice = "val"
     classifier: str = "auto"
+    labels: str | None = None
+    normalise: str | None = None
+    trust_classifier: bool = False
+    closed_set: bool = False
     backbone: str = "vgg16"
     weights: str | None = None
     taps: tuple[str, ...] = ()
     input_size: int | None = None
     fit: Fit = "shorter"
+    reduction: Reduction = CANONICAL
     sweep: tuple[int, ...] = ()
-    points: int = DEFAULT_POINTS
+    points: int = GRID_POINTS
     lowest: int = DEFAULT_LOWEST
     full_curve: bool = False
+    refine: int = 0
+    floor: bool = False
+    training: Literal["fixed", "retrained"] = "fixed"
+    genus_train: Literal["high", "med"] = "high"
+    genus_accuracy: Literal["own", "rolled-up"] = "own"
     epochs: int | None = None
     precision: str = "auto"
     seed: int = 0
@@ -70,6 +103,13 @@ class CalibrateConfig:
                 raise ConfigError(
                     f"threshold {value:g} for {level}", "A threshold lies between 0 and 1: 0.8."
                 )
+        if not 0 < self.confidence < 1:
+            raise ConfigError(f"confidence {self.confidence:g}", "Give a share such as 0.95.")
+
+    def threshold(self, level: str, levels: Sequence[str]) -> float:
+        """A level's threshold; the coarsest has that of the level below unless it has its own."""
+        given = dict(self.thresholds)
+        return given.get(level, given[levels[1]])
 
 
 @dataclass(frozen=True)
@@ -79,8 +119,10 @@ class Plan:
     Attributes:
         protocol: everything that can move the answer, as it is stored in the result.
         backbone: of the classifiers that will be trained; None where they were loaded.
-        loaded: classifiers that were saved earlier, one a fold; empty where they will be trained.
+        loaded: classifiers that exist already, one a fold; empty where they will be trained.
         key: fingerprint of everything that determines a prediction; thresholds and sweep do not.
+        notes: what the user should know about the classifier, a sentence each.
+        external: it is someone's own, and what it was trained on is not known.
     """
 
     index: DatasetIndex
@@ -91,8 +133,15 @@ class Plan:
     protocol: Protocol
     sweep: ResolutionSweep
     backbone: Backbone | None
-    loaded: tuple[HierarchicalClassifier, ...]
+    loaded: tuple[Classifier, ...]
     key: str
+    notes: tuple[str, ...] = ()
+    external: bool = False
+
+    @property
+    def training_images(self) -> int:
+        """Images that a training of the classifiers sees, all folds together."""
+        return len({image for part in self.evaluation.train for image in part})
 
     @property
     def folder_name(self) -> str:
@@ -109,18 +158,30 @@ def make_plan(index: DatasetIndex, config: CalibrateConfig, device: torch.device
         ArtefactError: weights are missing, or a saved classifier is damaged.
     """
     _check_levels(index, config)
+    if config.training == RETRAINED and config.genus_train == MED:
+        raise ConfigError(
+            "classifiers that are retrained at every resolution are trained on I_med anyway",
+            "Leave out --genus-train med, or use --protocol fixed.",
+        )
     evaluation = make_evaluation(index, config.images, config.seed)
-    kind = choose_kind(config.classifier, config.backbone, config.weights, device)
     backbone: Backbone | None = None
-    loaded: tuple[HierarchicalClassifier, ...] = ()
-    if kind in (PROBE, FINETUNE):
+    loaded: tuple[Classifier, ...] = ()
+    taps: tuple[str, ...]
+    external = _external(index, config, device)
+    kind = config.classifier if external else _own_kind(config, device)
+    if external is not None:
+        loaded = (external.classifier,) * evaluation.n_folds
+        spec = external.spec.after(config.reduction)
+        name, source, taps = external.name, external.source, ()
+    elif kind in (PROBE, FINETUNE):
         backbone = build_backbone(config.backbone, config.weights, config.taps)
         crop = config.input_size or default_input_size(config.backbone)
-        spec = ResampleSpec.for_input(crop, config.fit)
+        spec = ResampleSpec.for_input(crop, config.fit, config.reduction)
         name, source, taps = backbone.name, backbone.source, backbone.taps
     else:
         loaded, meta = loaded_classifier(Path(kind), index, evaluation)
-        spec, name, source, taps = meta.spec, meta.backbone, meta.weights, meta.taps
+        spec = meta.spec.after(config.reduction)
+        name, source, taps = meta.backbone, meta.weights, meta.taps
     precision = pick_precision(config.precision, device)
     sides = _native_sides(index, evaluation)
     protocol = Protocol(
@@ -138,6 +199,9 @@ def make_plan(index: DatasetIndex, config: CalibrateConfig, device: torch.device
         spec=spec,
         precision=precision,
         seed=config.seed,
+        training=config.training,
+        genus_train=config.genus_train,
+        genus_accuracy=ROLLED_UP if external else config.genus_accuracy,
     )
     return Plan(
         index=index,
@@ -149,13 +213,58 @@ def make_plan(index: DatasetIndex, config: CalibrateConfig, device: torch.device
         sweep=_sweep(config, protocol),
         backbone=backbone,
         loaded=loaded,
-        key=_key(index, config, protocol),
+        key=_key(index, config, protocol, external.key if external else None),
+        notes=external.notes if external else (),
+        external=external is not None,
     )
+
+
+def _own_kind(config: CalibrateConfig, device: torch.device) -> str:
+    kind = choose_kind(config.classifier, config.backbone, config.weights, device)
+    if kind not in (PROBE, FINETUNE):
+        _check_not_retrained(config)
+    given = [n for n in ("labels", "normalise", "trust_classifier", "closed_set")
+             if getattr(config, n)]  # fmt: skip
+    if given:
+        raise ConfigError(
+            f"--{given[0].replace('_', '-')} with --classifier {config.classifier}",
+            "It is for a classifier of your own: timm:NAME, FILE.onnx, MODULE:FUNCTION ...",
+        )
+    return kind
+
+
+def _check_not_retrained(config: CalibrateConfig) -> None:
+    if (config.training, config.genus_train) != (FIXED, HIGH):
+        raise ConfigError(
+            f"the classifier {config.classifier} is measured as it is",
+            "Retraining needs --classifier probe or finetune.",
+        )
+
+
+def _external(
+    index: DatasetIndex, config: CalibrateConfig, device: torch.device
+) -> External | None:
+    """Someone's own classifier, read and checked; None where another one is meant."""
+    if parse_word(config.classifier) is None:
+        return None
+    _check_not_retrained(config)
+    request = ExternalRequest(
+        word=config.classifier,
+        labels=Path(config.labels) if config.labels else None,
+        weights=config.weights,
+        input_size=config.input_size,
+        fit=config.fit,
+        normalise=config.normalise,
+        trust=config.trust_classifier,
+        closed=config.closed_set,
+    )
+    return load_external(request, index.taxonomy, device)
 
 
 def _check_levels(index: DatasetIndex, config: CalibrateConfig) -> None:
     wanted = set(index.taxonomy.levels[1:])
-    given = {level for level, _ in config.thresholds}
+    coarsest = index.taxonomy.levels[0]
+    given = {level for level, _ in config.thresholds} - {coarsest}
     if given != wanted:
         odd = ", ".join(sorted(given ^ wanted))
         raise ConfigError(
@@ -180,19 +289,21 @@ def _cap_reason(sides: NDArray[np.int64], spec: ResampleSpec) -> str:
 def _sweep(config: CalibrateConfig, protocol: Protocol) -> ResolutionSweep:
     cap = protocol.cap
     if not config.sweep:
-        return ResolutionSweep.geometric(cap, lowest=config.lowest, points=config.points)
+        return ResolutionSweep.geometric(cap, lowest=config.lowest, points=config.points - 1)
     chosen = ResolutionSweep(config.sweep)
     chosen.check_cap(cap, protocol.cap_reason)
     below = tuple(r for r in chosen.resolutions if r < cap)
     return ResolutionSweep(below) if below else chosen
 
 
-def _key(index: DatasetIndex, config: CalibrateConfig, protocol: Protocol) -> str:
+def _key(
+    index: DatasetIndex, config: CalibrateConfig, protocol: Protocol, external: str | None
+) -> str:
     weights = config.weights
     if weights is not None:
         weights = _content(Path(weights)) or weights
-    classifier = protocol.classifier
-    if classifier not in (PROBE, FINETUNE):
+    classifier = external or protocol.classifier
+    if external is None and classifier not in (PROBE, FINETUNE):
         classifier = _content(Path(classifier)) or classifier
     plain = replace(protocol, classifier=classifier, weights_path=None)
     # A c2f with other recipes must not take this one's classifiers for its own.

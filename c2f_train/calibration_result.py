@@ -1,88 +1,73 @@
-"""From predictions down the sweep to the crossings, and to the result as it is stored."""
+"""From what a search found to the result as it is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from c2f_data.calibration import CalibrationResult, LevelResolution, Protocol
-from c2f_data.curve import Crossing, Outcome, accuracy_curve, locate_crossing
-from c2f_data.predictions import Predictions
+from c2f_data.calibration import CalibrationResult, LevelResolution
+from c2f_data.curve import Crossing, Outcome, accuracy_curve
 from c2f_data.provenance import collect
-from c2f_train.calibration_plan import CalibrateConfig, Plan
+from c2f_train.calibration_plan import Plan
+from c2f_train.calibration_search import Found
 from c2f_train.device import describe_device
 
-# Points measured below the last crossing, to see whether the accuracy comes back.
-CONFIRMING_POINTS = 2
 
-
-def find_crossings(
-    predictions: Sequence[Predictions], config: CalibrateConfig, cap: int
-) -> tuple[Crossing, ...]:
-    """Every level's crossing, fine to coarse; each goes on from the finer level's answer."""
-    levels = predictions[0].levels
-    thresholds = dict(config.thresholds)
-    crossings: list[Crossing] = []
-    start = None
-    for position in range(len(levels) - 1, 0, -1):
-        crossing = locate_crossing(
-            predictions,
-            levels[position],
-            levels[position - 1],
-            thresholds[levels[position]],
-            relative=config.relative,
-            start=start,
-            cap=cap,
-        )
-        crossings.append(crossing)
-        start = crossing.resolution
-    return tuple(crossings)
-
-
-def finished(done: Sequence[Predictions], plan: Plan) -> bool:
-    """Whether what is measured answers every threshold, with a look below the last answer."""
-    if plan.config.full_curve:
-        return False
-    crossings = find_crossings(done, plan.config, plan.protocol.cap)
-    if any(crossing.resolution is None for crossing in crossings):
-        return False
-    last = crossings[-1].resolution or 0
-    below = sum(1 for p in done if not p.native and p.resolution < last)
-    return below >= CONFIRMING_POINTS
-
-
-def make_result(plan: Plan, predictions: Sequence[Predictions]) -> CalibrationResult:
-    """Read the crossings off the measured points and say how they were measured."""
-    index, protocol = plan.index, plan.protocol
-    crossings = find_crossings(predictions, plan.config, protocol.cap)
+def make_result(plan: Plan, found: Found) -> CalibrationResult:
+    """Bind what a search found to how it was measured."""
+    index, protocol, config = plan.index, plan.protocol, plan.config
     taxonomy = index.taxonomy
-    found = {crossing.next_level: crossing.resolution for crossing in crossings}
+    resolutions = {crossing.next_level: crossing.resolution for crossing in found.crossings}
     levels = tuple(
         LevelResolution(
             name=level,
             count=taxonomy.count(level),
-            resolution=protocol.native_side if level == taxonomy.finest else found[level],
+            resolution=protocol.native_side if level == taxonomy.finest else resolutions[level],
             native=level == taxonomy.finest,
         )
         for level in taxonomy.levels
     )
+    grid = (protocol.cap, *plan.sweep.resolutions)
     return CalibrationResult(
         dataset=index.dataset,
         layout=index.layout,
         levels=levels,
         protocol=protocol,
-        curves=tuple(accuracy_curve(predictions, level) for level in taxonomy.levels),
-        crossings=crossings,
+        curves=tuple(
+            accuracy_curve(rows, level, config.balanced)
+            for level, rows in zip(taxonomy.levels, found.predictions, strict=True)
+        ),
+        crossings=found.crossings,
         predictions=f"{plan.folder_name}/predictions",
         index_fingerprint=index.fingerprint,
         taxonomy_fingerprint=taxonomy.fingerprint,
-        images_evaluated=len(predictions) * protocol.n,
-        warnings=(*index.warnings, *_warnings(index.dataset, protocol, crossings)),
-        provenance=collect(device=describe_device(plan.device), seed=plan.config.seed),
+        images_evaluated=found.images + found.trainings * plan.training_images,
+        warnings=(*index.warnings, *_warnings(plan, found.crossings)),
+        provenance=collect(device=describe_device(plan.device), seed=config.seed),
+        grid=grid,
+        sweep_images=len(grid) * protocol.n,
+        stopped_sweep_images=_stopped_sweep(grid, found.crossings) * protocol.n,
+        search="full sweep" if config.full_curve else "bisection",
+        accuracy="class-balanced" if config.balanced else "top-1",
+        floor=found.floor,
     )
 
 
-def _warnings(dataset: str, protocol: Protocol, crossings: Sequence[Crossing]) -> list[str]:
+def _stopped_sweep(grid: Sequence[int], crossings: Sequence[Crossing]) -> int:
+    """Resolutions of a sweep from the top that ends at the last crossing, in one pass for all."""
+    if any(crossing.outcome is Outcome.NEVER_BELOW for crossing in crossings):
+        return len(grid)
+    answers = [c.resolution for c in crossings if c.resolution is not None]
+    return sum(1 for r in grid if r >= min(answers)) if answers else 1
+
+
+def _warnings(plan: Plan, crossings: Sequence[Crossing]) -> list[str]:
+    dataset, protocol = plan.index.dataset, plan.protocol
     warnings = []
+    if plan.external and protocol.images != "test":
+        warnings.append(
+            f"{protocol.classifier} may have been trained on the measured images: if so, measure "
+            "on the test images (--images test)"
+        )
     for crossing in crossings:
         what = f"{crossing.level} accuracy"
         if crossing.outcome is Outcome.NOT_MONOTONE:

@@ -21,7 +21,7 @@ from c2f_data.errors import ArtefactError
 from c2f_data.resample import ResampleSpec
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.backbones import RANDOM, build_backbone
-from c2f_train.model import HierarchicalClassifier, build_model
+from c2f_train.model import HierarchicalClassifier, build_model, share_trunk
 
 SCHEMA = "c2f-model"
 SCHEMA_VERSION = 1
@@ -113,13 +113,13 @@ def load_models(folder: Path) -> tuple[tuple[HierarchicalClassifier, ...], Model
     """
     meta = read_meta(folder)
     base = read_tensors(folder / MODEL_FILE)
-    models = []
+    models: list[HierarchicalClassifier] = []
     for fold in range(meta.folds):
-        state = dict(base)
-        if fold:
-            state |= read_tensors(folder / f"fold-{fold}.safetensors")
-        model = empty_model(meta)
-        load_state(model, state, folder)
+        differing = read_tensors(folder / f"fold-{fold}.safetensors") if fold else {}
+        # The folds of a probe differ in their classifiers alone: one trunk, one pass for all.
+        shared = fold > 0 and all(name.startswith("classifiers.") for name in differing)
+        model = share_trunk(models[0]) if shared else empty_model(meta)
+        load_state(model, {**base, **differing}, folder)
         models.append(model)
     return tuple(models), meta
 

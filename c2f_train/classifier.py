@@ -24,7 +24,7 @@ from c2f_data.splits import Evaluation
 from c2f_train.backbones import Backbone
 from c2f_train.checkpoint import MODEL_JSON, ModelMeta, load_models, save_models
 from c2f_train.config import Precision
-from c2f_train.data import FilePictures
+from c2f_train.data import FilePictures, Pictures, ReducedPictures
 from c2f_train.finetune import FROM_SCRATCH, PRETRAINED, Recipe, finetune
 from c2f_train.inference import extract_features
 from c2f_train.model import HierarchicalClassifier, build_model
@@ -47,6 +47,7 @@ class Trainer:
         kind: ``probe`` or ``finetune``.
         folder: where classifiers of this protocol are kept.
         key: fingerprint of everything that determines them.
+        resolution: that the training images are reduced to, in pixels; None: I_high.
     """
 
     kind: str
@@ -60,6 +61,32 @@ class Trainer:
     folder: Path
     key: str
     progress: Progress
+    resolution: int | None = None
+
+    @property
+    def place(self) -> Path:
+        """Folder of the trained classifiers."""
+        return self.folder / (CLASSIFIER + self._suffix)
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self.resolution is None else f"-r{self.resolution:05d}"
+
+    @property
+    def what(self) -> str:
+        """The training images, in words."""
+        return "I_high" if self.resolution is None else f"images at {self.resolution} px"
+
+    def snapshot(self, fold: int) -> Path:
+        """Folder of an unfinished training."""
+        return self.folder / f"{TRAINING}{self._suffix}-{fold}"
+
+    def pictures(self, positions: tuple[int, ...]) -> Pictures:
+        """The images at these positions, as they are trained on."""
+        files = FilePictures(self.index, positions)
+        if self.resolution is None:
+            return files
+        return ReducedPictures(files, self.resolution, self.spec)
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -106,19 +133,25 @@ def recipe_for(backbone: Backbone, epochs: int | None) -> Recipe:
 
 def has_trained(trainer: Trainer) -> bool:
     """Whether this protocol's classifiers were finished before."""
-    return (trainer.folder / CLASSIFIER / MODEL_JSON).exists()
+    return (trainer.place / MODEL_JSON).exists()
 
 
 def trained_classifiers(
-    trainer: Trainer, backbone: Backbone, recipe: Recipe
+    trainer: Trainer,
+    backbone: Backbone,
+    recipe: Recipe,
+    start: Sequence[HierarchicalClassifier] = (),
 ) -> tuple[HierarchicalClassifier, ...]:
     """One model a fold: read back if this protocol's were finished before, else trained.
+
+    Args:
+        start: fine-tuning goes on from these, one a fold; empty: from the backbone.
 
     Raises:
         ImageError: a training image can't be decoded.
         ArtefactError: the stored classifier is damaged.
     """
-    folder = trainer.folder / CLASSIFIER
+    folder = trainer.place
     if has_trained(trainer):
         trainer.progress.note(f"Classifier: read from {folder}")
         models, _ = load_models(folder)
@@ -126,10 +159,10 @@ def trained_classifiers(
         models = _probes(trainer, backbone)
         save_models(folder, models, _meta(trainer, backbone))
     else:
-        models = _finetuned(trainer, backbone, recipe)
+        models = _finetuned(trainer, backbone, recipe, start)
         save_models(folder, models, _meta(trainer, backbone))
-        for unfinished in trainer.folder.glob(f"{TRAINING}-*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
+        for fold in range(len(models)):
+            shutil.rmtree(trainer.snapshot(fold), ignore_errors=True)
     return tuple(model.to(trainer.device) for model in models)
 
 
@@ -158,10 +191,12 @@ def _probes(trainer: Trainer, backbone: Backbone) -> tuple[HierarchicalClassifie
     index = trainer.index
     model = trainer.new_model(backbone).to(trainer.device)
     used = sorted({i for part in trainer.evaluation.train for i in part})
-    with trainer.progress.task("Features of the training images", len(used)) as task:
+    with trainer.progress.task(
+        f"Features of the training images, {trainer.what}", len(used)
+    ) as task:
         features = extract_features(
             model,
-            FilePictures(index, tuple(used)),
+            trainer.pictures(tuple(used)),
             trainer.spec,
             trainer.device,
             trainer.precision,
@@ -180,17 +215,20 @@ def _probes(trainer: Trainer, backbone: Backbone) -> tuple[HierarchicalClassifie
 
 
 def _finetuned(
-    trainer: Trainer, backbone: Backbone, recipe: Recipe
+    trainer: Trainer,
+    backbone: Backbone,
+    recipe: Recipe,
+    start: Sequence[HierarchicalClassifier],
 ) -> tuple[HierarchicalClassifier, ...]:
     codes = trainer.index.taxonomy.codes[trainer.index.labels]
     models = []
     folds = trainer.evaluation.n_folds
     for fold, part in enumerate(trainer.evaluation.train):
-        # Each fold starts from the same backbone and trains a copy of it.
-        model = trainer.new_model(copy.deepcopy(backbone))
+        # Each fold trains a copy: of the same backbone, or of its own model on I_high.
+        model = copy.deepcopy(start[fold]) if start else trainer.new_model(copy.deepcopy(backbone))
         finetune(
             model,
-            FilePictures(trainer.index, part),
+            trainer.pictures(part),
             codes[np.asarray(part)],
             trainer.spec,
             recipe,
@@ -198,10 +236,11 @@ def _finetuned(
             trainer.precision,
             seed=trainer.seed,
             workers=trainer.workers,
-            snapshot=trainer.folder / f"{TRAINING}-{fold}",
+            snapshot=trainer.snapshot(fold),
             key=fingerprint([trainer.key, fold]),
             progress=trainer.progress,
-            what="Training on I_high" + (f", fold {fold + 1} of {folds}" if folds > 1 else ""),
+            what=f"Training on {trainer.what}"
+            + (f", fold {fold + 1} of {folds}" if folds > 1 else ""),
         )
         models.append(model.cpu())
     return tuple(models)
@@ -248,14 +287,3 @@ def _has_not_seen(meta: ModelMeta, index: DatasetIndex, evaluation: Evaluation) 
         return True
     own = fingerprint([index.records[i].image_id for i in evaluation.train[0]])
     return meta.train_fingerprint == own and meta.folds == evaluation.n_folds
-
-
-def all_unseen(evaluation: Evaluation, index: DatasetIndex) -> Sequence[FilePictures]:
-    """Per fold, the measured images that its model has not been trained on."""
-    return [
-        FilePictures(
-            index,
-            tuple(p for p, f in zip(evaluation.positions, evaluation.folds, strict=True) if f == k),
-        )
-        for k in range(evaluation.n_folds)
-    ]

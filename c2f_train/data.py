@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from c2f_data.decode import decode_file
 from c2f_data.errors import C2FError
 from c2f_data.index import DatasetIndex
-from c2f_data.resample import Pixels, ResampleSpec, enlarge, reduce_all, to_input
+from c2f_data.resample import Pixels, ResampleSpec, enlarge, reduce, to_input
 
 # Enlarged images are kept in memory up to this many bytes, where one process decodes.
 CACHE_BYTES = 2 * 1024**3
@@ -43,6 +43,22 @@ class FilePictures:
         """(height, width, 3) uint8, upright RGB. Raises ImageError naming a damaged file."""
         row = self.positions[position]
         return decode_file(self.index.path(row), self.index.records[row].box).pixels
+
+
+@dataclass(frozen=True)
+class ReducedPictures:
+    """Pictures reduced to a resolution in pixels when they are read."""
+
+    pictures: Pictures
+    resolution: int
+    spec: ResampleSpec
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def pixels(self, position: int) -> Pixels:
+        """(h, w, 3) uint8 with min(h, w) at most ``resolution``."""
+        return reduce(self.pictures.pixels(position), self.resolution, self.spec)
 
 
 class TrainingImages(Dataset[tuple[Pixels, int]]):
@@ -99,29 +115,6 @@ class CenterImages(Dataset[tuple[Pixels, int]]):
         mirrored, position = divmod(item, len(self.pictures))
         image = to_input(self.pictures.pixels(position), self.spec)
         return (image[:, ::-1] if mirrored else image), position
-
-
-class SweepImages(Dataset[tuple[Pixels, int]]):
-    """Every resolution of an image from one decode, as the network sees them."""
-
-    def __init__(
-        self, pictures: Pictures, resolutions: Sequence[int | None], spec: ResampleSpec
-    ) -> None:
-        """Args: resolutions in pixels, None for the untouched image."""
-        self.pictures = pictures
-        self.resolutions = tuple(resolutions)
-        self.spec = spec
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, position: int) -> tuple[Pixels, int]:
-        """(resolutions, crop, crop, 3) uint8, and the native shorter side in pixels."""
-        native = self.pictures.pixels(position)
-        side = min(native.shape[:2])
-        wanted = [side if r is None else r for r in self.resolutions]
-        views = [to_input(image, self.spec) for image in reduce_all(native, wanted, self.spec)]
-        return np.stack(views), side
 
 
 class EpochOrder(Sampler[tuple[int, int]]):

@@ -73,7 +73,7 @@ def _test(run: Run, level: int, shown: LevelResolution) -> LevelAccuracy:
         confidence=confidence[:, None],
         reduced=np.zeros(len(truth), np.bool_) if shown.native else sides > (shown.resolution or 0),
     )
-    write_predictions(run.folder / f"test-{shown.name}.csv", rows)
+    write_predictions(run.folder / f"test-{shown.name}.h5", rows)
     correct = int((predicted == truth).sum())
     low, high = wilson(correct, len(truth))
     return LevelAccuracy(

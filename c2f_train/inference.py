@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from c2f_data.predictions import Predictions
 from c2f_data.resample import ResampleSpec
 from c2f_train.config import Precision
-from c2f_train.data import CenterImages, Pictures, SweepImages, loader
+from c2f_train.data import CenterImages, Pictures, loader
 from c2f_train.device import autocast
 from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Task
@@ -73,66 +70,3 @@ def predict_centers(
         if task:
             task.advance(len(images))
     return np.concatenate(classes), np.concatenate(confidences)
-
-
-@torch.inference_mode()
-def predict_sweep(
-    models: Sequence[HierarchicalClassifier],
-    pictures: Sequence[Pictures],
-    resolutions: Sequence[int | None],
-    spec: ResampleSpec,
-    device: torch.device,
-    precision: Precision,
-    *,
-    workers: int,
-    task: Task,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """Every level's prediction at every resolution; one decode an image.
-
-    Args:
-        models, pictures: per fold, a model and the images that it has not seen.
-        resolutions: in pixels; None for untouched images.
-
-    Returns:
-        predicted (R, n, levels), confidence (R, n, levels), native shorter sides (n,), with the
-        images of the folds one after another.
-    """
-    predicted, confidence, sides = [], [], []
-    for model, own in zip(models, pictures, strict=True):
-        if not len(own):
-            continue
-        model.eval()
-        for stacks, native in loader(SweepImages(own, resolutions, spec), BATCH, workers):
-            indices, values = [], []
-            # A resolution's batch holds that resolution alone, so that what is measured together
-            # with it does not show in the last bit of its answers.
-            for position in range(len(resolutions)):
-                with autocast(device, precision):
-                    logits = model.all_logits(to_device(stacks[:, position], device))
-                best = [each.float().softmax(dim=1).max(dim=1) for each in logits]
-                indices.append(torch.stack([b.indices for b in best], dim=1).cpu())
-                values.append(torch.stack([b.values for b in best], dim=1).cpu().double())
-                task.advance(len(stacks))
-            predicted.append(torch.stack(indices).numpy())
-            confidence.append(torch.stack(values).numpy())
-            sides.append(native.numpy())
-    return (
-        np.concatenate(predicted, axis=1),
-        np.concatenate(confidence, axis=1),
-        np.concatenate(sides),
-    )
-
-
-def as_predictions(
-    resolution: int,
-    native: bool,
-    levels: tuple[str, ...],
-    image_ids: tuple[str, ...],
-    true: NDArray[np.int64],
-    predicted: NDArray[np.int64],
-    confidence: NDArray[np.float64],
-    sides: NDArray[np.int64],
-) -> Predictions:
-    """Bind one resolution's rows to their images."""
-    reduced = np.zeros(len(image_ids), dtype=np.bool_) if native else sides > resolution
-    return Predictions(resolution, native, levels, image_ids, true, predicted, confidence, reduced)

@@ -61,7 +61,7 @@ def train(
         reader=reader,
         config=config,
         model=model.to(device),
-        spec=ResampleSpec.for_input(config.input_size, config.fit),
+        spec=ResampleSpec.for_input(config.input_size, config.fit, reader.manifest.reduction),
         folder=folder,
         device=device,
         progress=progress,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from c2f_data.camera import Camera
 from c2f_data.errors import ConfigError
 from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.open_dataset import current_dataset, open_dataset
 from c2f_data.provenance import command_line
+from c2f_data.resample_spec import Reduction
 from c2f_data.taxonomy import Taxonomy
+from c2f_data.workspace import DatasetFolder
 
-from .console import Console, level_aliases, print_json
+from .calibrate_text import advise, cost, lines, next_command, summary
+from .console import Console, print_json
 from .demo_data import ensure_demo
 from .options import (
     assignments,
@@ -23,13 +29,14 @@ from .options import (
     dataset_options,
     names,
     option,
+    reduction_of,
+    reduction_options,
     workspace_of,
 )
 from .steps import shards_after_calibration
 
 if TYPE_CHECKING:
     from c2f_data.calibration import CalibrationResult
-    from c2f_data.curve import Crossing
 
 NO_ANSWER = 3
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -42,6 +49,33 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @option("--threshold", multiple=True, metavar="LEVEL=T", help="The same for any level.")
 @option("--relative", is_flag=True, help="Thresholds are shares of the native accuracy.")
 @option(
+    "--from-predictions",
+    is_flag=True,
+    help="Other thresholds on what is stored: no network, no images.",
+)
+@option("--balanced", is_flag=True, help="Accuracy is the mean of the classes' accuracies.")
+@option(
+    "--protocol",
+    type=click.Choice(["fixed", "retrained"]),
+    default="fixed",
+    show_default=True,
+    help="Classifiers trained on I_high once, or again at every resolution that is measured.",
+)
+@option(
+    "--genus-train",
+    type=click.Choice(["high", "med"]),
+    default="high",
+    show_default=True,
+    help="What the genus classifier is trained on: I_high, or the images at r_med.",
+)
+@option(
+    "--genus-accuracy",
+    type=click.Choice(["own", "rolled-up"]),
+    default="own",
+    show_default=True,
+    help="Of the genera's own classifier, or summed up from the species'.",
+)
+@option(
     "--images",
     type=click.Choice(["val", "test"]),
     default="val",
@@ -52,8 +86,13 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     "--classifier",
     default="auto",
     show_default=True,
-    help="probe, finetune, auto, or the folder of a saved model.",
+    help="probe, finetune, auto, the folder of a saved model, or your own: timm:NAME, "
+    "torchvision:NAME, FILE.pt2, FILE.onnx, MODULE:FUNCTION.",
 )
+@option("--labels", type=click.Path(dir_okay=False), help="Your classifier's classes, one a line.")
+@option("--normalise", help="Pixels of FILE.pt2 or FILE.onnx: imagenet, unit, signed, bytes, M/S.")
+@option("--trust-classifier", is_flag=True, help="Read a FILE.pt2, which can run code.")
+@option("--closed-set", is_flag=True, help="Leave out scores of classes without images.")
 @option("--backbone", default=None, help="vgg16, tiny or a torchvision name.  [default: vgg16]")
 @backbone_options
 @option("--input-size", type=click.IntRange(8, 2048), help="Side in px that the network sees.")
@@ -64,10 +103,35 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     show_default=True,
     help="Keep the aspect and crop, or squash to a square.",
 )
+@reduction_options
+@option("--camera", type=float, help="Pixels that 1 m covers at a distance of 1 m.")
+@option("--object", "object_metres", type=float, help="Size of the object in metres.")
+@option("--share", type=SHARE, help="Share of the shorter side that it fills.  [default: 1]")
 @option("--sweep", default="", help="Resolutions in px, descending: 224,160,112.")
-@option("--points", type=click.IntRange(2, 200), default=20, show_default=True)
+@option(
+    "--points",
+    type=click.IntRange(3, 200),
+    default=28,
+    show_default=True,
+    help="Resolutions of the default grid, native included.",
+)
 @option("--lowest", type=click.IntRange(2, 1024), default=12, show_default=True)
-@option("--full-curve", is_flag=True, help="Measure the whole sweep, also below the answer.")
+@option("--full-curve", is_flag=True, help="Measure every resolution on all images.")
+@option(
+    "--refine",
+    type=click.IntRange(0, 12),
+    default=0,
+    show_default=True,
+    help="Halve a crossing's bracket so often, at whole pixels.",
+)
+@option("--floor", is_flag=True, help="Also find where even the coarsest level is lost.")
+@option(
+    "--confidence",
+    type=SHARE,
+    default=0.95,
+    show_default=True,
+    help="Of a crossing's interval.",
+)
 @option("--epochs", type=click.IntRange(1, 1000), help="Epochs of fine-tuning.")
 @option("--no-shards", is_flag=True, help="Do not write the three-resolution data set.")
 @option(
@@ -83,7 +147,7 @@ def calibrate(**o: Any) -> int:
     Example:
       c2f calibrate --dataset cub --root CUB_200_2011 --t-med 0.8 --t-low 0.8
     """
-    from c2f_data.curve import Outcome
+    from c2f_data.calibration import write_result
     from c2f_train.calibrate import calibrate as run_calibration
     from c2f_train.device import pick_device
 
@@ -91,6 +155,9 @@ def calibrate(**o: Any) -> int:
     workspace = workspace_of(o["workspace"])
     choice = choice_of(o)
     name = current_dataset(workspace, choice)
+    camera = _camera(o)
+    if o["from_predictions"]:
+        return _show(_stored(o, workspace.dataset(name), camera), None, o, console)
     device = pick_device(o["device"])
     choice = ensure_demo(name, choice, console)
     index, folder, source = open_dataset(workspace, choice)
@@ -99,45 +166,94 @@ def calibrate(**o: Any) -> int:
     folder.write_source(source)
     write_taxonomy(folder.hierarchy, index.taxonomy)
     result = run_calibration(index, config, folder.calibration, device, console)
+    if camera is not None:
+        result = replace(result, camera=camera)
+        write_result(folder.result, result)
     workspace.set_current(name)
-    for warning in result.warnings:
-        console.warn(warning)
     shards: str | None = None
     if result.answered and not o["no_shards"]:
         shards = shards_after_calibration(
             index, folder, result, jobs=o["jobs"], overwrite=o["overwrite"], console=console
         )
+    return _show(result, shards, o, console)
+
+
+def _show(
+    result: CalibrationResult, shards: str | None, o: dict[str, Any], console: Console
+) -> int:
+    """Print a result; the exit code."""
+    from c2f_data.curve import Outcome
+
+    for warning in result.warnings:
+        console.warn(warning)
     if o["as_json"]:
         print_json(summary(result, shards))
     else:
-        for crossing in result.crossings:
-            click.echo(describe(crossing, result.protocol.n))
+        for line in lines(result):
+            click.echo(line)
+        console.note(cost(result))
     below = [c for c in result.crossings if c.outcome is Outcome.BELOW_AT_NATIVE]
     for crossing in below:
-        _advise(console, crossing, result)
+        advise(console, crossing, result)
     if below and not o["relative"]:
         console.note(f"For thresholds relative to native accuracy: {command_line()} --relative")
-    console.note(_next(result, shards))
+    console.note(next_command(result, shards))
     return 0 if result.answered else NO_ANSWER
+
+
+def _stored(o: dict[str, Any], folder: DatasetFolder, camera: Camera | None) -> CalibrationResult:
+    """The last calibration's predictions, asked for other thresholds."""
+    from c2f_data.calibration import read_result, write_result
+    from c2f_data.stored import Thresholds, ask_again, read_stored
+
+    before = read_result(folder.result)
+    names = tuple(level.name for level in before.levels)
+    asked = Thresholds(dict(_thresholds(o, names)), o["relative"], o["balanced"], o["confidence"])
+    result = ask_again(before, read_stored(before, folder.calibration), asked)
+    if camera is not None:
+        result = replace(result, camera=camera)
+    write_result(folder.result, result)
+    return result
+
+
+def _camera(o: dict[str, Any]) -> Camera | None:
+    given = [name for name in ("camera", "object_metres", "share") if o[name] is not None]
+    if not given:
+        return None
+    if o["camera"] is None or o["object_metres"] is None:
+        raise click.UsageError("A distance needs both --camera and --object.")
+    return Camera(o["camera"], o["object_metres"], o["share"] or 1.0)
 
 
 def _config(o: dict[str, Any], taxonomy: Taxonomy, dataset: str) -> Any:
     from c2f_train.calibrate import CalibrateConfig
 
     return CalibrateConfig(
-        thresholds=_thresholds(o, taxonomy),
+        thresholds=_thresholds(o, taxonomy.levels),
         relative=o["relative"],
+        balanced=o["balanced"],
+        confidence=o["confidence"],
         images=o["images"],
         classifier=o["classifier"],
+        labels=o["labels"],
+        normalise=o["normalise"],
+        trust_classifier=o["trust_classifier"],
+        closed_set=o["closed_set"],
         backbone=o["backbone"] or ("tiny" if dataset == "demo" else "vgg16"),
         weights=o["weights"],
         taps=names(o["taps"]),
         input_size=o["input_size"],
         fit=o["fit"],
+        reduction=reduction_of(o) or Reduction(),
         sweep=_resolutions(o["sweep"]),
         points=o["points"],
         lowest=o["lowest"],
         full_curve=o["full_curve"],
+        refine=o["refine"],
+        floor=o["floor"],
+        training=o["protocol"],
+        genus_train=o["genus_train"],
+        genus_accuracy=o["genus_accuracy"],
         epochs=o["epochs"],
         precision=o["precision"],
         seed=o["seed"],
@@ -145,15 +261,17 @@ def _config(o: dict[str, Any], taxonomy: Taxonomy, dataset: str) -> Any:
     )
 
 
-def _thresholds(o: dict[str, Any], taxonomy: Taxonomy) -> tuple[tuple[str, float], ...]:
+def _thresholds(o: dict[str, Any], levels: Sequence[str]) -> tuple[tuple[str, float], ...]:
     """--t-med is the finest level's, --t-low the next one's; --threshold names any level."""
-    measured = taxonomy.levels[:0:-1]
+    measured = levels[:0:-1]
     values = dict(zip(measured, (o["t_med"], o["t_low"], *([0.8] * len(measured))), strict=False))
+    known = (*measured, levels[0]) if o["floor"] else measured
     for level, text in assignments(o["threshold"], "--threshold").items():
-        if level not in values:
+        if level not in known:
             raise ConfigError(
-                f"--threshold {level}={text}: no such level above the coarsest",
-                f"Levels with a threshold: {', '.join(measured)}.",
+                f"--threshold {level}={text}: no such level"
+                + (" above the coarsest" if not o["floor"] else ""),
+                f"Levels with a threshold: {', '.join(known)}.",
             )
         try:
             values[level] = float(text)
@@ -171,60 +289,3 @@ def _resolutions(text: str) -> tuple[int, ...]:
         raise ConfigError(
             f"--sweep {text}: not whole numbers", "Give pixels, descending: --sweep 224,160,112."
         ) from error
-
-
-def summary(result: CalibrationResult, shards: str | None) -> dict[str, Any]:
-    """What --json prints: the answer, without the curves (result.json has them)."""
-    return {
-        "dataset": result.dataset,
-        "levels": result.levels,
-        **level_aliases(result.levels),
-        "crossings": result.crossings,
-        "n": result.protocol.n,
-        "protocol": result.protocol,
-        "native_accuracy": {curve.level: curve.native.accuracy for curve in result.curves},
-        "images_evaluated": result.images_evaluated,
-        "warnings": result.warnings,
-        "predictions": result.predictions,
-        "shards": shards,
-    }
-
-
-def describe(crossing: Crossing, n: int) -> str:
-    """One line a crossing, with n, the bracket and the range that the intervals leave."""
-    of = f"{crossing.factor:g} of its native accuracy" if crossing.relative else ""
-    threshold = f"{crossing.threshold:.3f}" + (f" ({of})" if of else "")
-    if crossing.resolution is None:
-        return (
-            f"{crossing.next_level} images: no resolution. {crossing.level} accuracy is "
-            f"{crossing.outcome} (threshold {threshold}, n = {n})"
-        )
-    low = crossing.interval_low if crossing.interval_low is not None else "lowest"
-    high = crossing.interval_high if crossing.interval_high is not None else "native"
-    where = (
-        f"falls below {threshold} between {crossing.upper} and {crossing.resolution} px"
-        if crossing.upper is not None
-        else f"is already below {threshold} there"
-    )
-    return (
-        f"{crossing.next_level} images: {crossing.resolution} px. {crossing.level} accuracy "
-        f"{where} ({crossing.outcome}; 95 % range {low} to {high} px, n = {n})"
-    )
-
-
-def _advise(console: Console, crossing: Crossing, result: CalibrationResult) -> None:
-    native = result.curve(crossing.level).native
-    console.warn(
-        f"{crossing.level} accuracy at native resolution is {native.accuracy:.3f} "
-        f"({native.low:.3f} to {native.high:.3f}, n = {native.n}), below {crossing.threshold:.3f}."
-    )
-    if crossing.largest_threshold is not None:
-        console.note(f"The largest threshold that would cross is {crossing.largest_threshold:.2f}.")
-
-
-def _next(result: CalibrationResult, shards: str | None) -> str:
-    if shards is not None:
-        return "Next: c2f train"
-    if result.answered:
-        return "Next: c2f shard"
-    return "Next: c2f report, or c2f shard --med R --low R with resolutions of your own"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,9 +19,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.status import Status
 
 from c2f_data.artefacts import to_plain
-from c2f_train.progress import Task
+from c2f_train.progress import Look, Task
 
 # Where stderr is not a terminal (a log, a pipe), a line this often, in seconds.
 PLAIN_INTERVAL = 15.0
@@ -33,6 +34,7 @@ class Console:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._live: _Search | None = None
 
     def note(self, text: str) -> None:
         """One line for the user."""
@@ -46,6 +48,8 @@ class Console:
     @contextmanager
     def task(self, what: str, total: int) -> Iterator[Task]:
         """A task of ``total`` steps."""
+        if self._live is not None:
+            self._live.pause()
         if self._quiet:
             yield _Plain("", total, None)
         elif self._rich.is_terminal:
@@ -55,6 +59,20 @@ class Console:
             plain = _Plain(what, total, self._rich)
             yield plain
             plain.finish()
+
+    @contextmanager
+    def search(self, what: str) -> Iterator[Callable[[Look], None]]:
+        """A search: on a terminal one line that follows it, and a line a verdict everywhere."""
+        if self._quiet:
+            yield lambda _: None
+            return
+        shown = _Search(what, self._rich)
+        self._live = shown
+        try:
+            yield shown
+        finally:
+            shown.pause()
+            self._live = None
 
     def _bar(self) -> Progress:
         return Progress(
@@ -66,6 +84,58 @@ class Console:
             console=self._rich,
             transient=True,
         )
+
+
+class _Search:
+    """The looks of a search: verdicts as lines, what is being looked at as a line that changes."""
+
+    def __init__(self, what: str, console: RichConsole) -> None:
+        self._what = what
+        self._console = console
+        self._status: Status | None = None
+        self._started: tuple[float, int] | None = None
+        self._said: set[tuple[str, int, int]] = set()
+
+    def __call__(self, look: Look) -> None:
+        step = look.step
+        if step.below is not None:
+            key = (look.level, step.resolution, step.seen)
+            if key not in self._said:
+                self._said.add(key)
+                self._console.print(f"  {_verdict(look)}", markup=False)
+        if self._console.is_terminal:
+            if self._status is None:
+                self._status = self._console.status("")
+                self._status.start()
+            self._status.update(f"{self._what} {self._where(look)}")
+
+    def pause(self) -> None:
+        """Give the terminal free."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _where(self, look: Look) -> str:
+        now = time.monotonic()
+        if self._started is None:
+            self._started = (now, look.evaluated)
+        since, before = self._started
+        rate = (look.evaluated - before) / (now - since) if now > since else 0.0
+        speed = f", {rate:.0f} images/s" if rate else ""
+        return (
+            f"{look.level} at {look.step.resolution} px: {look.step.right} of {look.step.seen} "
+            f"right; {look.evaluated:,} of at most {look.maximum:,} images{speed}"
+        )
+
+
+def _verdict(look: Look) -> str:
+    step = look.step
+    side = "below" if step.below else "not below"
+    seen = f"all {step.total:,}" if step.seen == step.total else f"{step.seen:,}"
+    return (
+        f"{look.level} at {step.resolution} px: {step.right / step.seen:.1%} of {seen} images "
+        f"right, {side} {step.threshold:.1%}"
+    )
 
 
 class _Bar:

@@ -12,8 +12,9 @@ from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.open_dataset import DatasetChoice, open_dataset
 from c2f_data.workspace import DEMO, DatasetFolder
 
-from .calibrate import NO_ANSWER, summary
-from .calibrate import describe as describe_crossing
+from .calibrate import NO_ANSWER
+from .calibrate_text import describe as describe_crossing
+from .calibrate_text import summary
 from .console import Console, print_json
 from .demo_data import ensure_demo
 from .options import common_options, compute_options, workspace_of
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from c2f_train.results import RunResult
 
 # The demo's network is small, so its projections are, too.
+# Enough for a curve to look at; every one is measured.
+POINTS = 21
 DIM = 512
 RUN = "mlph"
 
@@ -56,6 +59,7 @@ def demo(**o: Any) -> int:
         thresholds=tuple((level, 0.8) for level in index.taxonomy.levels[:0:-1]),
         backbone="tiny",
         full_curve=True,
+        points=POINTS,
         precision=o["precision"],
         seed=o["seed"],
         workers=o["workers"],

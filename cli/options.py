@@ -9,13 +9,14 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from c2f_data.errors import ConfigError
 from c2f_data.open_dataset import DatasetChoice
+from c2f_data.resample_spec import Filter, Reduction, default_engine
 from c2f_data.sources.request import CROPS
 from c2f_data.taxonomy import DEFAULT_LEVELS
 from c2f_data.workspace import DEFAULT, Workspace
@@ -168,6 +169,41 @@ def backbone_options(function: F) -> F:
         option("--weights", help="Backbone weights: .pth, .safetensors, a model folder, or none."),
         option("--taps", default="", help="Three feature maps of a torchvision backbone: A,B,C."),
     )(function)
+
+
+def reduction_options(function: F) -> F:
+    """--filter --pillow --noise --noise-seed --jpeg."""
+    return _stacked(
+        option(
+            "--filter",
+            "kernel",
+            type=click.Choice(get_args(Filter)),
+            help="Kernel that images are reduced by.  [default: bicubic]",
+        ),
+        option("--pillow", is_flag=True, help="Reduce exactly as Pillow does (slower)."),
+        option(
+            "--noise",
+            type=float,
+            help="Sensor noise after the reduction: standard deviation in grey levels.",
+        ),
+        option("--noise-seed", type=int, help="Draw other noise."),
+        option("--jpeg", type=int, help="JPEG at this quality, 1 to 100, after that."),
+    )(function)
+
+
+def reduction_of(given: Mapping[str, Any]) -> Reduction | None:
+    """The values of :func:`reduction_options`; None where none was given."""
+    words = ("kernel", "pillow", "noise", "noise_seed", "jpeg")
+    if not any(given[word] for word in words):
+        return None
+    kernel: Filter = given["kernel"] or "bicubic"
+    return Reduction(
+        filter=kernel,
+        engine="pillow" if given["pillow"] else default_engine(kernel),
+        noise=given["noise"] or 0.0,
+        noise_seed=given["noise_seed"] or 0,
+        jpeg=given["jpeg"],
+    )
 
 
 def workspace_of(folder: Path) -> Workspace:

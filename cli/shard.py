@@ -9,6 +9,7 @@ import click
 from c2f_data.errors import ConfigError
 from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.open_dataset import current_dataset, open_dataset
+from c2f_data.resample_spec import Reduction
 from c2f_data.taxonomy import Taxonomy
 from c2f_data.workspace import DatasetFolder
 
@@ -20,6 +21,8 @@ from .options import (
     common_options,
     dataset_options,
     option,
+    reduction_of,
+    reduction_options,
     workspace_of,
 )
 from .steps import build_shards, read_calibration
@@ -38,6 +41,7 @@ PIXELS = click.IntRange(2, 4096)
 @option("--jobs", type=click.IntRange(1, 256), help="Processes.  [default: cores]")
 @option("--overwrite", is_flag=True, help="Replace shards of other resolutions.")
 @option("--dry-run", is_flag=True, help="Say what would be written.")
+@reduction_options
 @common_options
 def shard(**o: Any) -> None:
     """Write the HDF5 data set: native images, and copies at the coarser levels' resolutions.
@@ -47,8 +51,6 @@ def shard(**o: Any) -> None:
       c2f shard                      (the calibrated resolutions)
       c2f shard --med 112 --low 40
     """
-    from c2f_data.resample import ResampleSpec
-
     console = Console(quiet=o["quiet"])
     workspace = workspace_of(o["workspace"])
     choice = choice_of(o)
@@ -68,7 +70,7 @@ def shard(**o: Any) -> None:
         index,
         folder,
         plans,
-        ResampleSpec(),
+        _reduction(o, folder),
         jobs=o["jobs"],
         overwrite=o["overwrite"],
         console=console,
@@ -89,6 +91,15 @@ def shard(**o: Any) -> None:
     else:
         click.echo(str(folder.shards))
     console.note("Next: c2f train")
+
+
+def _reduction(o: dict[str, Any], folder: DatasetFolder) -> Reduction:
+    """As told; else as the calibration reduced its images, so that I_med is what it saw."""
+    told = reduction_of(o)
+    if told is not None:
+        return told
+    result = read_calibration(folder)
+    return Reduction() if result is None else Reduction.of(result.protocol.spec)
 
 
 def _plans(o: dict[str, Any], taxonomy: Taxonomy, folder: DatasetFolder) -> tuple[LevelPlan, ...]:

@@ -14,7 +14,7 @@ from .console import Console
 
 if TYPE_CHECKING:
     from c2f_data.calibration import CalibrationResult
-    from c2f_data.resample import ResampleSpec
+    from c2f_data.resample_spec import Reduction
     from c2f_data.shards.manifest import ShardManifest
     from c2f_data.shards.schema import LevelPlan
     from c2f_train.progress import Task
@@ -29,7 +29,7 @@ def build_shards(
     index: DatasetIndex,
     folder: DatasetFolder,
     plans: Sequence[LevelPlan],
-    spec: ResampleSpec,
+    spec: Reduction,
     *,
     jobs: int | None,
     overwrite: bool,

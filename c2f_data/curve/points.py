@@ -50,6 +50,10 @@ class CalibrationCurve:
     def native(self) -> AccuracyPoint:
         return self.points[0]
 
+    def at(self, resolution: int) -> AccuracyPoint | None:
+        """The point at a resolution; None where it was not measured on all images."""
+        return next((p for p in self.points if p.resolution == resolution), None)
+
 
 def accuracy_point(predictions: Predictions, level: str, balanced: bool = False) -> AccuracyPoint:
     """A level's accuracy at one resolution."""

@@ -16,6 +16,7 @@ The images come in one random order, the same at every resolution, so what is me
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -34,6 +35,28 @@ from c2f_data.errors import ConfigError
 
 # Whether each image's answer at a resolution is right: (resolution, positions) -> (k,) bool.
 Score = Callable[[int, NDArray[np.int64]], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a search knows about a resolution when it has looked there.
+
+    Attributes:
+        right, seen: images right, among those measured so far.
+        total: number of images.
+        threshold: accuracy that it is compared with.
+        below: whether accuracy is below the threshold; None: not sure yet.
+    """
+
+    resolution: int
+    right: int
+    seen: int
+    total: int
+    threshold: float
+    below: bool | None
+
+
+Watch = Callable[[Step], None]
 
 # Probability that bisection turns the wrong way at one resolution. That costs a few more
 # resolutions (step 3 repairs it), never a wrong answer.
@@ -101,6 +124,7 @@ class CrossingSearch:
 
     Args:
         score, grid, n_images, seed, confidence: see :func:`find_crossing`.
+        watch: told of every look, and of every verdict.
     """
 
     def __init__(
@@ -111,8 +135,10 @@ class CrossingSearch:
         *,
         seed: int = 0,
         confidence: float = CONFIDENCE,
+        watch: Watch | None = None,
     ) -> None:
         _check(grid, n_images)
+        self._watch = watch
         self._score = score
         self._grid = [int(r) for r in grid]
         self._n = n_images
@@ -215,11 +241,15 @@ class CrossingSearch:
     def _walk(self, criterion: Criterion, answer: int) -> None:
         """Measure outwards from the answer until both sides are sure, or the grid ends."""
         for i in range(answer, len(self._grid)):
-            if criterion.margin(self._all(self._grid[i]))[1] < 0:
+            if self._margin(i, criterion)[1] < 0:
                 break
         for i in range(answer - 1, -1, -1):
-            if criterion.margin(self._all(self._grid[i]))[0] > 0:
+            if self._margin(i, criterion)[0] > 0:
                 break
+
+    def _margin(self, position: int, criterion: Criterion) -> tuple[float, float]:
+        self._below(position, criterion, whole=True)
+        return criterion.margin(self._all(self._grid[position]))
 
     def _halve(self, criterion: Criterion, question: Question) -> None:
         found = self._read(criterion, question)
@@ -234,16 +264,28 @@ class CrossingSearch:
         r = self._grid[position]
         # The early stop counts images alike; class-balanced accuracy takes them all.
         if whole or criterion.classes is not None:
-            return criterion.accuracy(self._all(r)) < criterion.threshold
-        while True:
-            right = self._right.get(r, np.zeros(0, np.bool_))
-            seen = right.size
-            if seen == self._n:
-                return criterion.accuracy(right) < criterion.threshold
-            sure = is_below(int(right.sum()), seen, self._n, criterion.threshold, STEP_ERROR)
-            if sure is not None:
-                return sure
-            self._extend(r, min(self._n, seen + self._batch))
+            below = criterion.accuracy(self._all(r)) < criterion.threshold
+        else:
+            below = self._until_sure(r, criterion.threshold)
+        self._say(r, criterion.threshold, below)
+        return below
+
+    def _until_sure(self, resolution: int, threshold: float) -> bool:
+        while (below := self._look(resolution, threshold)) is None:
+            self._say(resolution, threshold, None)
+            self._extend(resolution, min(self._n, self._right[resolution].size + self._batch))
+        return below
+
+    def _look(self, resolution: int, threshold: float) -> bool | None:
+        if resolution not in self._right:
+            self._extend(resolution, min(self._n, self._batch))
+        right = self._right[resolution]
+        return is_below(int(right.sum()), right.size, self._n, threshold, STEP_ERROR)
+
+    def _say(self, resolution: int, threshold: float, below: bool | None) -> None:
+        if self._watch is not None:
+            right = self._right[resolution]
+            self._watch(Step(resolution, int(right.sum()), right.size, self._n, threshold, below))
 
     def _all(self, resolution: int) -> NDArray[np.bool_]:
         """(n,) right or wrong, in the images' own order."""

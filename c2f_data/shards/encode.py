@@ -42,12 +42,11 @@ def encode_image(source: bytes, name: str, plan: ShardPlan, box: Box | None = No
         box: the part of the image that is wanted, as in :func:`decode_bytes`.
 
     Raises:
-        ImageError: the bytes can't be decoded.
+        ImageError: the bytes can't be decoded, or a reduced image is too long for the plan's JPEG.
     """
     decoded = decode_bytes(source, name, box)
-    spec = plan.reduction.spec()
     resolutions = [level.resolution for level in plan.levels if level.resolution is not None]
-    reduced = list(reduce_all(decoded.pixels, resolutions, spec))
+    reduced = list(reduce_all(decoded.pixels, resolutions, plan.reduction))
     pictures = [*reduced, decoded.pixels]
     native = source if decoded.plain else encode_lossless(decoded.pixels)
     return EncodedImage(

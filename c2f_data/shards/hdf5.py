@@ -28,7 +28,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from c2f_data.artefacts import to_plain
 from c2f_data.shards import schema
@@ -36,6 +35,7 @@ from c2f_data.shards.encode import EncodedImage
 from c2f_data.shards.manifest import PayloadRange
 from c2f_data.shards.schema import LevelPlan
 from c2f_data.shards.tasks import ShardTask
+from c2f_data.tables import fixed_text
 
 # Pinned: the default differs between HDF5 versions, and newer formats store times in groups.
 LIBVER = ("earliest", "v110")
@@ -129,11 +129,11 @@ def _lay_out(
     file.attrs["plan_fingerprint"] = plan.fingerprint
     file.attrs["index_fingerprint"] = plan.index_fingerprint
     file.attrs["taxonomy_fingerprint"] = plan.taxonomy_fingerprint
-    file[schema.IMAGE_IDS] = _text([record.image_id for record in task.records])
+    file[schema.IMAGE_IDS] = fixed_text([record.image_id for record in task.records])
     file[schema.LABELS] = np.asarray(task.labels, dtype="<i4")
     file[schema.LABELS].attrs["levels"] = names
     for name, classes in zip(names, task.classes, strict=True):
-        file[f"{schema.CLASSES}/{name}"] = _text(classes)
+        file[f"{schema.CLASSES}/{name}"] = fixed_text(classes)
     return [
         (_lay_out_level(file, level, column, images, native=level is plan.native), column)
         for column, level in enumerate(plan.levels)
@@ -174,10 +174,3 @@ def _reserve(group: h5py.Group, total: int) -> int:
     name = schema.PAYLOAD.encode()
     dataset = h5py.h5d.create(group.id, name, h5py.h5t.STD_U8LE, space, properties)
     return int(dataset.get_offset())
-
-
-def _text(values: Sequence[str]) -> NDArray[np.bytes_]:
-    """Fixed-length UTF-8: unlike variable length it is contiguous and has no heap to damage."""
-    encoded = [value.encode() for value in values]
-    longest = max(1, *(len(value) for value in encoded))
-    return np.asarray(encoded, dtype=h5py.string_dtype("utf-8", longest))

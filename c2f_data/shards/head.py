@@ -23,6 +23,7 @@ from c2f_data.errors import ArtefactError, ImageError
 from c2f_data.shards import schema
 from c2f_data.shards.manifest import REBUILD, PayloadRange, ShardEntry, ShardManifest
 from c2f_data.shards.schema import LevelPlan
+from c2f_data.tables import checked_dataset, read_array, read_text
 
 
 @dataclass(frozen=True)
@@ -138,19 +139,19 @@ def check_size(path: Path, entry: ShardEntry) -> None:
 def _read(file: h5py.File, path: Path, manifest: ShardManifest, entry: ShardEntry) -> Head:
     _check_attributes(file, path, manifest, entry)
     n, levels = entry.images, manifest.levels
-    labels = _array(file, schema.LABELS, "i4", (n, len(levels))).astype(np.int64)
+    labels = read_array(file, schema.LABELS, "i4", (n, len(levels))).astype(np.int64)
     counts = np.asarray([level.count for level in levels])
     if (labels < 0).any() or (labels >= counts).any():
         raise damaged(path, "a label is outside the hierarchy")
-    ids = _strings(file, schema.IMAGE_IDS, n)
+    ids = read_text(file, schema.IMAGE_IDS, n)
     if len(set(ids)) != n:
         raise damaged(path, "an image is in it twice")
     for level, names in zip(levels, manifest.taxonomy.names, strict=True):
-        if _strings(file, f"{schema.CLASSES}/{level.name}", level.count) != names:
+        if read_text(file, f"{schema.CLASSES}/{level.name}", level.count) != names:
             raise damaged(path, f"its class names of {level.name} are not the manifest's")
     columns = {level.name: _column(file, path, entry, level) for level in levels}
     flags = f"{schema.IMAGES}/{levels[-1].name}/{schema.CANONICAL}"
-    canonical = _array(file, flags, "u1", (n,)) != 0
+    canonical = read_array(file, flags, "u1", (n,)) != 0
     return Head(path, ids, labels, canonical, columns)
 
 
@@ -174,41 +175,15 @@ def _check_attributes(
 def _column(file: h5py.File, path: Path, entry: ShardEntry, level: LevelPlan) -> LevelColumn:
     n, group = entry.images, f"{schema.IMAGES}/{level.name}"
     place = next(place for place in entry.payloads if place.level == level.name)
-    payload = _dataset(file, f"{group}/{schema.PAYLOAD}", "u1", (place.bytes,))
+    payload = checked_dataset(file, f"{group}/{schema.PAYLOAD}", "u1", (place.bytes,))
     if payload.id.get_offset() != place.offset:
         raise damaged(path, f"the payload of {level.name} is not where the manifest says")
-    offsets = _array(file, f"{group}/{schema.OFFSETS}", "i8", (n + 1,)).astype(np.int64)
-    sizes = _array(file, f"{group}/{schema.SIZES}", "i4", (n, 2)).astype(np.int64)
+    offsets = read_array(file, f"{group}/{schema.OFFSETS}", "i8", (n + 1,)).astype(np.int64)
+    sizes = read_array(file, f"{group}/{schema.SIZES}", "i4", (n, 2)).astype(np.int64)
     lengths = np.diff(offsets)
     if offsets[0] != 0 or offsets[-1] != place.bytes or (lengths < 1).any():
         raise damaged(path, f"the offsets of {level.name} do not fit its payload")
     if (lengths > MAX_BYTES).any() or (sizes < 1).any() or (sizes.prod(axis=1) > MAX_PIXELS).any():
         raise damaged(path, f"an image of {level.name} has an impossible size")
-    crc32 = _array(file, f"{group}/{schema.CRC32}", "u4", (n,)).astype(np.uint32)
+    crc32 = read_array(file, f"{group}/{schema.CRC32}", "u4", (n,)).astype(np.uint32)
     return LevelColumn(place.offset, offsets, sizes, crc32)
-
-
-def _dataset(file: h5py.File, name: str, kind: str, shape: tuple[int, ...]) -> h5py.Dataset:
-    """A dataset of just this type and shape, inside this very file. Raises ValueError, KeyError."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name} is absent or a link to elsewhere")
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.shape != shape:
-        raise ValueError(f"{name} has not the shape {shape}")
-    right = dataset.dtype.kind == "S" if kind == "S" else dataset.dtype == np.dtype("<" + kind)
-    # External and virtual datasets name other files; chunks may be compressed to next to nothing
-    # and claim a terabyte.
-    inside = not (dataset.external or dataset.is_virtual or dataset.chunks)
-    if not right or not inside or dataset.id.get_storage_size() != dataset.nbytes:
-        raise ValueError(f"{name} has another type or layout")
-    return dataset
-
-
-def _array(file: h5py.File, name: str, kind: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    values: NDArray[np.generic] = _dataset(file, name, kind, shape)[...]
-    return values
-
-
-def _strings(file: h5py.File, name: str, n: int) -> tuple[str, ...]:
-    values = _dataset(file, name, "S", (n,))[...]
-    return tuple(value.decode() for value in values.tolist())

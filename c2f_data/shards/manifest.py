@@ -10,7 +10,8 @@ from typing import Literal
 from c2f_data.artefacts import read_json, write_json
 from c2f_data.errors import ArtefactError
 from c2f_data.provenance import Provenance
-from c2f_data.shards.schema import LevelPlan, Reduction, ShardPlan
+from c2f_data.resample_spec import Reduction
+from c2f_data.shards.schema import LevelPlan, ShardPlan
 from c2f_data.shards.tasks import SHARD_FILE
 from c2f_data.taxonomy import Taxonomy
 

@@ -4,23 +4,22 @@ A :class:`ShardPlan` is everything that determines the content, and nothing else
 with equal plans and equal images write equal bytes, whatever the time, the folder or the number
 of processes. Its fingerprint is in every shard, in the manifest and in every file name.
 
-The plan carries a :class:`Reduction`, the part of a ResampleSpec that makes reduced pixels. The
-other part (enlarged side, crop, fit) is a choice of the training, so changing it keeps the shards.
+The plan carries a :class:`Reduction`, the part of a ResampleSpec that makes reduced pixels (noise
+and JPEG among it). The other part (enlarged side, crop, fit) is a choice of the training, so
+changing it keeps the shards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from c2f_data.artefacts import fingerprint
 from c2f_data.errors import ConfigError
 from c2f_data.index import DatasetIndex
+from c2f_data.resample_spec import Reduction
 from c2f_data.taxonomy import Taxonomy
-
-if TYPE_CHECKING:
-    from c2f_data.resample import ResampleSpec
 
 SCHEMA = "c2f-shard"
 SCHEMA_VERSION = 1
@@ -73,32 +72,6 @@ class LevelPlan:
             raise ConfigError(
                 f"{self.name} at {self.resolution} px", "Give 2 px or more: --resolution LEVEL=R."
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Reduction:
-    """The part of a ResampleSpec that determines reduced pixels; see there for the meanings."""
-
-    filter: Literal["bicubic", "bilinear"]
-    antialias: bool
-    rounding: Literal["half up"]
-    engine: Literal["torch uint8"]
-
-    @classmethod
-    def of(cls, spec: ResampleSpec) -> Reduction:
-        return cls(spec.filter, spec.antialias, spec.rounding, spec.engine)
-
-    def spec(self) -> ResampleSpec:
-        """A ResampleSpec that reduces like this one (its input geometry is the default)."""
-        # Here, because it imports torch, which reading shards never needs.
-        from c2f_data.resample import ResampleSpec
-
-        return ResampleSpec(
-            filter=self.filter,
-            antialias=self.antialias,
-            rounding=self.rounding,
-            engine=self.engine,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +148,14 @@ def plan_levels(taxonomy: Taxonomy, resolutions: Mapping[str, int]) -> tuple[Lev
 def make_plan(
     index: DatasetIndex,
     levels: tuple[LevelPlan, ...],
-    spec: ResampleSpec,
+    spec: Reduction,
     *,
     target_bytes: int | None = None,
 ) -> ShardPlan:
     """Fix what the shards of a data set will hold.
 
     Args:
+        spec: how images are reduced; of a whole chain its reduction counts.
         target_bytes: source bytes in a shard; None: 64 MiB, or an eighth of a small data set.
 
     Raises:

@@ -14,7 +14,7 @@ from c2f_data.artefacts import disk_error, remove_leftovers
 from c2f_data.errors import ArtefactError
 from c2f_data.index import DatasetIndex
 from c2f_data.provenance import Provenance
-from c2f_data.resample import ResampleSpec
+from c2f_data.resample_spec import Reduction
 from c2f_data.shards.lock import only_writer
 from c2f_data.shards.manifest import (
     MANIFEST,
@@ -32,7 +32,7 @@ from c2f_data.shards.tasks import SHARD_FILE, plan_shards
 def write_shards(
     index: DatasetIndex,
     levels: Sequence[LevelPlan],
-    spec: ResampleSpec,
+    spec: Reduction,
     folder: Path,
     *,
     jobs: int = 1,

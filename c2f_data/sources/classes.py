@@ -36,7 +36,7 @@ def match_classes(
             ``allow_partial``) a row has no images; names, file and lines are given.
     """
     table = taxonomy.origin or taxonomy.name
-    spellings = _Spellings(taxonomy)
+    spellings = Spellings(taxonomy)
     candidates = {name: spellings.rows(name) for name in names}
     absent = [name for name in names if not candidates[name]]
     if absent:
@@ -59,7 +59,7 @@ def match_classes(
     return taxonomy.subset(rank), {name: rank[row] for name, row in row_of.items()}
 
 
-class _Spellings:
+class Spellings:
     """The rows of a table by every spelling of their names, the exact one first."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:

@@ -40,7 +40,7 @@ def test_root_without_images_txt(c2f: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     answer = c2f("calibrate", "--dataset", "cub", "--root", tmp_path / "empty")
     assert answer.code == 1
-    assert "images.txt: no such file" in one_line_error(answer)
+    assert "no layout of CUB-200-2011" in one_line_error(answer)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_full_disk_leaves_the_earlier_result(
     "where",
     [
         "c2f_train.finetune.finetune",
-        "c2f_train.sweep.predict_sweep",
+        "c2f_train.measurement.Measurement._evaluate",
         "c2f_data.shards.writer.run_tasks",
         "c2f_train.stages.train_epoch",
     ],

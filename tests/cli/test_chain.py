@@ -58,7 +58,7 @@ def test_another_threshold_needs_no_network(
     words = ("calibrate", "--dataset", "folder", "--root", chain, "--images", "test", *QUICK)
     words = (*words, "--no-shards", "--full-curve", "--json")
     first = c2f(*words)
-    monkeypatch.setattr("c2f_train.sweep.predict_sweep", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("c2f_train.measurement.Measurement._evaluate", lambda *_, **__: 1 / 0)
     second = c2f(*words, "--relative", "--t-med", "0.5")
     assert second.code in (0, 3), second.err
     assert second.json["native_accuracy"] == first.json["native_accuracy"]
@@ -133,6 +133,6 @@ def test_long_work_names_the_cheaper_command_first(
     answer = c2f("calibrate", *source, *QUICK, "--no-shards")
     lines = answer.err.splitlines()
     cheaper = next(i for i, line in enumerate(lines) if line.startswith("Cheaper"))
-    assert "--input-size 64 --points 6" in lines[cheaper]
-    assert lines[cheaper - 1].startswith("At most")
+    assert "--input-size 64 --points 8" in lines[cheaper]
+    assert lines[cheaper - 1].startswith("About")
     assert cheaper < next(i for i, line in enumerate(lines) if line.startswith("Training"))

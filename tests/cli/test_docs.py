@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
+import tomllib
 from pathlib import Path
 
+import click
 import h5py
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from c2f_cli.main import c2f
+from c2f_cli.main import c2f, run
+from c2f_data.checkup.findings import Finding
+from c2f_data.hierarchy.builtin import builtin_taxonomy
+from c2f_data.hierarchy.cars_rules import RULES
+from c2f_data.hierarchy.cub_editions import EDITIONS
 from c2f_data.index import DatasetIndex, ImageRecord
 from c2f_data.resample import ResampleSpec
 from c2f_data.shards.schema import plan_levels
@@ -19,6 +27,19 @@ from c2f_data.shards.writer import write_shards
 from c2f_data.taxonomy import Taxonomy
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), ROOT / "taxonomies/README.md"]
+
+
+def printed_commands() -> list[tuple[Path, tuple[str, ...]]]:
+    """The words after ``c2f`` of every command line in a shell block, with the page."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words[:1] == ["c2f"]:
+                    found.append((page, tuple(words[1:])))
+    return found
 
 
 def snippet(name: str) -> str:
@@ -74,15 +95,88 @@ def test_links_between_the_documents_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_commands_printed_in_the_documents_exist() -> None:
-    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
-        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = line.split("#")[0].split()
-                if words[:1] != ["c2f"]:
-                    continue
-                command = c2f.commands[words[1]]
-                known = {name for option in command.params for name in option.opts}
-                for word in words[2:]:
-                    if word.startswith("--"):
-                        assert word.split("=")[0] in known, f"{page.name}: {line}"
+def test_commands_printed_in_the_documents_parse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every option is there and takes the value that is printed; nothing is run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_images").mkdir()
+    for page, words in printed_commands():
+        command = c2f.commands[words[0]]
+        try:
+            command.make_context(words[0], list(words[1:])).close()
+        except click.ClickException as error:
+            pytest.fail(f"{page.name}: c2f {' '.join(words)}: {error.format_message()}")
+
+
+def test_built_in_hierarchies_printed_in_the_documents_are_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    built = {words for _, words in printed_commands() if words[:1] == ("build-hierarchy",)}
+    built = {words for words in built if words[1] in ("cub", "cars")}
+    assert len(built) > 3
+    for words in sorted(built):
+        assert run([*words, "--overwrite"]) == 0, f"{words}: {capsys.readouterr().err}"
+
+
+def test_hierarchies_named_in_the_documents_are_known() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"\b(?:cub|cars):[a-z0-9]+\b", text))
+    assert {"cub:aou2016", "cars:d9"} <= named
+    for name in named:
+        builtin_taxonomy(name)
+
+
+def test_the_tables_of_editions_and_rules_are_those_of_the_code() -> None:
+    text = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
+    row = re.compile(r"^\| `(\w+)`(?: \(default\))? \|.*\| (\d+) \| (\d+) \|$", re.MULTILINE)
+    printed = {name: (int(genera), int(families)) for name, genera, families in row.findall(text)}
+    assert printed == {
+        variant.name: (variant.genera, variant.families)
+        for variant in (*EDITIONS.values(), *RULES.values())
+    }
+
+
+def test_the_topics_of_doctor_are_those_of_the_code() -> None:
+    text = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
+    rows = text.partition("## Is the copy sound?")[2].partition("\n## ")[0].splitlines()
+    cells = [row.split("|")[1] for row in rows if row.startswith("| `")]
+    printed = set(re.findall(r"`(\w+)`", "".join(cells)))
+    said = (Finding.__doc__ or "").partition("topic:")[2].partition("message:")[0]
+    assert printed == set(re.findall(r"``(\w+)``", said))
+
+
+def test_the_rooms_of_the_architecture_are_there() -> None:
+    """Each file and folder that it names exists, and each package has a room."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rooms = text.partition("```\n")[2].partition("```")[0]
+    base, packages = ROOT, set()
+    for line in rooms.splitlines():
+        if not line.startswith(" "):
+            base = ROOT / line.split()[0]
+            assert base.is_dir(), line
+        elif re.match(r"  \w+/", line):
+            base = base if base.parent == ROOT else base.parent
+            base = base / line.split()[0]
+            packages.add(base.relative_to(ROOT).as_posix())
+        elif re.match(r"  \w+\.py", line):
+            base = base if base.parent == ROOT else base.parent
+        for name in re.findall(r"\b\w+\.py\b", line):
+            assert (base / name).is_file(), f"{base / name} of {line!r}"
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    installed = {name.replace(".", "/") for name in settings["tool"]["setuptools"]["packages"]}
+    assert {name for name in installed if "/" in name} <= packages
+
+
+def test_what_make_and_python_are_asked_in_the_documents_is_there() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "CONTRIBUTING.md"])
+    text += (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE):
+        assert f"\n{target}:" in makefile, target
+    for module in re.findall(r"python -m ([a-z_.0-9]+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for extra in ",".join(re.findall(r"pip install '[^\[']*\[([a-z,]+)\]'", text)).split(","):
+        assert extra in extras["project"]["optional-dependencies"], extra

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from c2f_data.calibration import (
     read_result,
     write_result,
 )
+from c2f_data.camera import Camera
 from c2f_data.curve import Outcome, accuracy_curve, locate_crossing
 from c2f_data.errors import ArtefactError
 from c2f_data.predictions import Predictions, read_predictions, write_predictions
@@ -49,11 +51,10 @@ def assert_same(got: Predictions, expected: Predictions) -> None:
         expected.levels,
         expected.image_ids,
     )
-    for name in ("true", "predicted", "reduced"):
+    for name in ("true", "predicted", "confidence", "reduced"):
         one, other = getattr(got, name), getattr(expected, name)
         np.testing.assert_array_equal(one, other)
         assert one.dtype == other.dtype
-    np.testing.assert_allclose(got.confidence, expected.confidence, atol=5.1e-7)
 
 
 IDS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
@@ -64,15 +65,15 @@ IDS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_si
 def test_predictions_come_back_whatever_the_images_are_called(
     tmp_path_factory: pytest.TempPathFactory, ids: list[str]
 ) -> None:
-    path, written = tmp_path_factory.getbasetemp() / "p.csv", predictions(tuple(ids))
+    path, written = tmp_path_factory.getbasetemp() / "p.h5", predictions(tuple(ids))
     write_predictions(path, written)
-    assert_same(read_predictions(path, 64, False, LEVELS), written)
+    assert_same(read_predictions(path), written)
 
 
 def test_ids_that_look_like_values_stay_names(tmp_path: Path) -> None:
     written = predictions(("NA", "nan", "007", "1e3", "True", "a,b", 'a"b', "#1", " a ", "a\nb"))
-    write_predictions(tmp_path / "p.csv", written)
-    assert_same(read_predictions(tmp_path / "p.csv", 64, False, LEVELS), written)
+    write_predictions(tmp_path / "p.h5", written)
+    assert_same(read_predictions(tmp_path / "p.h5"), written)
 
 
 def test_right_answers_are_counted_by_level() -> None:
@@ -91,35 +92,90 @@ def test_columns_of_another_shape_are_refused(name: str) -> None:
         replace(found, **{name: getattr(found, name)[:1]})
 
 
+def change(path: Path, what: Callable[[h5py.File], None]) -> None:
+    with h5py.File(path, "r+") as file:
+        what(file)
+
+
+def replaced(name: str, value: object) -> Callable[[h5py.File], None]:
+    def change_it(file: h5py.File) -> None:
+        del file[name]
+        file[name] = value
+
+    return change_it
+
+
+def linked(file: h5py.File) -> None:
+    del file["true"]
+    file["true"] = h5py.ExternalLink("other.h5", "true")
+
+
+def packed(file: h5py.File) -> None:
+    del file["true"]
+    file.create_dataset("true", (2, 3), "<i4", chunks=True, compression="gzip")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda _: b"",
-        lambda data: data[: len(data) - 12],
-        lambda data: data.replace(b"true_genus", b"true_tribe"),
-        lambda data: data.replace(b"image_id", b"id"),
-        lambda data: data + b"c,1,0,0,x,0,0,0.5,0,0,0.5\n",
-        lambda data: data + b"c,1,0,0,0.5,0.5,0,0.5,0,0,0.5\n",
-        lambda data: data + b"c,,0,0,0.5,0,0,0.5,0,0,0.5\n",
-        lambda data: data + b'"c,1\n',
-        lambda data: data + b"\xff,1,0,0,0.5,0,0,0.5,0,0,0.5\n",
+        lambda file: file.attrs.__delitem__("schema"),
+        lambda file: file.attrs.__delitem__("levels"),
+        lambda file: file.attrs.__setitem__("resolution", 0),
+        lambda file: file.__delitem__("confidence"),
+        replaced("true", np.zeros((2, 2), "<i4")),
+        replaced("true", np.zeros((2, 3), "<i8")),
+        replaced("true", np.full((2, 3), -1, "<i4")),
+        replaced("confidence", np.full((2, 3), 1.5)),
+        replaced("confidence", np.full((2, 3), np.nan)),
+        replaced("image_id", np.array([b"a", b"a"])),
+        replaced("reduced", np.zeros(3, "u1")),
+        linked,
+        packed,
     ],
 )
 def test_damaged_predictions_are_refused_with_the_way_out(
-    tmp_path: Path, damage: Callable[[bytes], bytes]
+    tmp_path: Path, damage: Callable[[h5py.File], None]
 ) -> None:
-    path = tmp_path / "p.csv"
+    path = tmp_path / "p.h5"
     write_predictions(path, predictions(("a", "b")))
-    path.write_bytes(damage(path.read_bytes()))
+    change(path, damage)
+    refused(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"image_id,reduced\n", None])
+def test_what_is_no_hdf5_file_is_refused(tmp_path: Path, data: bytes | None) -> None:
+    path = tmp_path / "p.h5"
+    write_predictions(path, predictions(("a", "b")))
+    path.write_bytes(path.read_bytes()[:900] if data is None else data)
+    refused(path)
+
+
+def refused(path: Path) -> None:
     with pytest.raises(ArtefactError, match="damaged predictions") as caught:
-        read_predictions(path, 64, False, LEVELS)
+        read_predictions(path)
     assert str(path) in caught.value.message
     assert "only this resolution is redone" in caught.value.hint
 
 
+def test_predictions_of_another_version_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.h5"
+    write_predictions(path, predictions(("a", "b")))
+    change(path, lambda file: file.attrs.__setitem__("schema_version", 99))
+    with pytest.raises(ArtefactError, match="schema version 99, this c2f reads version 1"):
+        read_predictions(path)
+
+
+def test_rows_of_predictions_keep_what_belongs_together() -> None:
+    found = predictions(("a", "b", "c"))
+    some = found.rows(np.array([2, 0]))
+    assert some.image_ids == ("c", "a")
+    for name in ("true", "predicted", "confidence", "reduced"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(found, name)[[2, 0]])
+
+
 def test_absent_predictions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="absent"):
-        read_predictions(tmp_path / "absent.csv", 64, False, LEVELS)
+        read_predictions(tmp_path / "absent.h5")
 
 
 @pytest.fixture
@@ -161,6 +217,13 @@ def result() -> CalibrationResult:
         images_evaluated=24,
         warnings=("one", "two"),
         provenance=collect(device="cpu", seed=3),
+        grid=(200, 150, 100, 12),
+        sweep_images=32,
+        stopped_sweep_images=24,
+        search="bisection",
+        accuracy="top-1",
+        floor=replace(crossings[0], level="family", next_level=""),
+        camera=Camera(1000.0, 0.2),
     )
 
 
@@ -173,6 +236,9 @@ def test_a_result_comes_back_equal_to_the_last_digit(
     assert hash(again.crossings) == hash(result.crossings)
     assert isinstance(again.crossings[0].outcome, Outcome)
     assert again.curve("genus") == result.curves[1]
+    assert again.curve("genus").at(150) == result.curves[1].points[1]
+    assert again.curve("genus").at(151) is None
+    assert again.fraction == 0.75
 
 
 def test_a_result_is_answered_when_every_crossing_has_a_resolution(
@@ -187,7 +253,7 @@ def test_a_result_is_answered_when_every_crossing_has_a_resolution(
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (("schema_version",), 2, "schema version 2, this c2f reads version 1"),
+        (("schema_version",), 1, "schema version 1, this c2f reads version 2"),
         (("schema",), "c2f-run", "not a c2f-calibration file"),
         (("protocol", "spec", "filter"), "nearest", "filter"),
         (("protocol", "spec", "crop"), 9999, "9999"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,7 +26,13 @@ from c2f_data.resample import (
 )
 
 SPEC = ResampleSpec()
-FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+}
+TORCH_KERNELS = ("bicubic", "bilinear")
 
 
 def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -46,6 +53,29 @@ def by_pillow(pixels: NDArray[np.uint8], size: tuple[int, int], kernel: str) -> 
     return np.asarray(image.resize((size[1], size[0]), FILTERS[kernel])).astype(np.int64)
 
 
+def generated(height: int, width: int) -> NDArray[np.uint8]:
+    """An image by whole-number arithmetic alone: the same one on every machine."""
+    y, x = np.mgrid[0:height, 0:width]
+    planes = [x * x * (3 + c) + y * y * 5 + x * y * (7 - c) + x // 9 * 40 * c for c in range(3)]
+    return (np.stack(planes, axis=2) % 256).astype(np.uint8)
+
+
+def by_formula(pixels: NDArray[np.uint8], resolution: int) -> NDArray[np.float64]:
+    """Lanczos with three lobes, widened by the factor of reduction, of a square image."""
+
+    def weights(native: int) -> NDArray[np.float64]:
+        factor = native / resolution
+        centres = (np.arange(resolution) + 0.5) * factor
+        t = (np.arange(native) + 0.5 - centres[:, None]) / factor
+        kernel = np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0)
+        return kernel / kernel.sum(axis=1, keepdims=True)
+
+    w = weights(pixels.shape[0])
+    # Between the two passes the values are clipped, as everything is uint8 there.
+    across = np.einsum("jx,yxc->yjc", w, pixels.astype(np.float64)).clip(0, 255)
+    return np.einsum("iy,yjc->ijc", w, across).clip(0, 255)
+
+
 @pytest.fixture
 def threads() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -54,7 +84,7 @@ def threads() -> Iterator[None]:
 
 
 @settings(max_examples=80)
-@given(st.integers(3, 160), st.integers(3, 160), st.data(), st.sampled_from(sorted(FILTERS)))
+@given(st.integers(3, 160), st.integers(3, 160), st.data(), st.sampled_from(TORCH_KERNELS))
 def test_a_reduction_is_pillows_within_two_grey_levels(
     height: int, width: int, data: st.DataObject, kernel: str
 ) -> None:
@@ -181,3 +211,55 @@ def test_the_papers_geometry_at_another_input_size() -> None:
 def test_a_crop_that_does_not_fit_is_refused(crop: int, side: int) -> None:
     with pytest.raises(ConfigError, match=f"input {crop} px cropped from {side} px"):
         ResampleSpec(crop=crop, enlarge_to=side)
+
+
+@pytest.mark.parametrize(
+    ("spec", "digest"),
+    [
+        (ResampleSpec(enlarge_to=64, crop=56), "4621d08a12a08c39"),
+        (ResampleSpec(enlarge_to=64, crop=56, fit="squash"), "fc9a13e4780dc1d2"),
+        (ResampleSpec(enlarge_to=64, crop=56, filter="bilinear"), "48da99e389f96eb8"),
+    ],
+)
+def test_the_canonical_pixels_are_what_they_have_always_been(
+    spec: ResampleSpec, digest: str
+) -> None:
+    content = hashlib.sha256()
+    for shape in ((90, 121), (121, 90), (64, 64), (200, 31)):
+        for small in reduce_all(generated(*shape), (40, 17, 5), spec):
+            content.update(small.tobytes() + to_input(small, spec).tobytes())
+    assert content.hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize("kernel", sorted(FILTERS))
+@pytest.mark.parametrize("shape", [(90, 70), (70, 90), (160, 40), (64, 64)])
+def test_the_engine_pillow_gives_pillows_own_pixels(kernel: str, shape: tuple[int, int]) -> None:
+    spec = ResampleSpec(filter=kernel, engine="pillow", enlarge_to=96, crop=56)  # type: ignore[arg-type]
+    native = Image.fromarray(noise(*shape))
+    small = reduce(noise(*shape), 19, spec)
+    height, width = small.shape[:2]
+    assert min(height, width) == 19
+    np.testing.assert_array_equal(small, native.resize((width, height), FILTERS[kernel]))
+    big = enlarge(small, spec)
+    size = (big.shape[1], big.shape[0])
+    upwards = FILTERS["bicubic" if kernel == "box" else kernel]
+    np.testing.assert_array_equal(big, Image.fromarray(small).resize(size, upwards))
+    assert small.flags.writeable
+    assert small.flags.c_contiguous
+
+
+def test_a_box_takes_the_mean_of_each_block() -> None:
+    spec = ResampleSpec(filter="box", engine="pillow")
+    pixels = noise(60, 84)
+    got = reduce(pixels, 15, spec)
+    # Along the rows, then down the columns; each pass rounds its means half up.
+    along = np.floor(pixels.reshape(60, 21, 4, 3).mean(axis=2) + 0.5)
+    np.testing.assert_array_equal(got, np.floor(along.reshape(15, 4, 21, 3).mean(axis=1) + 0.5))
+    assert np.abs(got - pixels.reshape(15, 4, 21, 4, 3).mean(axis=(1, 3))).max() <= 1
+
+
+def test_lanczos_is_three_lobes_of_a_windowed_sinc() -> None:
+    pixels = noise(60, 60)
+    got = reduce(pixels, 17, ResampleSpec(filter="lanczos", engine="pillow"))
+    assert np.abs(got - by_formula(pixels, 17)).max() <= 1.5
+    assert np.abs(by_formula(pixels, 17) - reduce(pixels, 17, SPEC)).max() > 5

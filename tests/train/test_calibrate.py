@@ -6,13 +6,13 @@ resolution; fine stripes vanish near 30 px, coarse ones near 5 px, colours never
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from train_samples import (
     CPU,
     TWO_LEVELS,
@@ -26,11 +26,12 @@ from c2f_data.calibration import CalibrationResult, read_result
 from c2f_data.curve import Outcome
 from c2f_data.errors import ConfigError
 from c2f_data.index import DatasetIndex
-from c2f_data.predictions import Predictions
-from c2f_train import calibration_plan, checkpoint, sweep
-from c2f_train.calibrate import CalibrateConfig, calibrate, find_crossings
-from c2f_train.calibration_result import finished
+from c2f_data.predictions import Predictions, read_predictions
+from c2f_data.stored import Thresholds, ask_again, read_stored
+from c2f_train import calibration_plan, checkpoint
+from c2f_train.calibrate import CalibrateConfig, calibrate
 from c2f_train.checkpoint import load_models
+from c2f_train.measurement import Measurement, roll_up
 from c2f_train.progress import Silent
 
 SWEEP = (64, 48, 36, 28, 16, 8, 6, 4, 3, 2)
@@ -69,7 +70,7 @@ def plain(result: CalibrationResult) -> CalibrationResult:
 
 
 def stored(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.glob("*/predictions/*.csv")}
+    return {p.name: p.read_bytes() for p in folder.glob("*/predictions*/*.h5")}
 
 
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,22 +104,26 @@ def test_the_crossings_are_where_the_stripes_vanish(index: DatasetIndex, folder:
     native = result.curve("species").native
     assert (native.resolution, native.reduced) == (74, 0)
     below = result.curve("species").points[1]
-    assert (below.resolution, below.reduced) == (64, N)
+    assert below.reduced == N
+    # 24 images are less than a block, so every resolution that is looked at is measured whole.
     assert result.images_evaluated == N * len(result.curves[0].points)
+    assert result.grid == (74, *SWEEP)
+    assert result.sweep_images == N * len(result.grid) >= result.images_evaluated
+    assert result.stopped_sweep_images <= result.sweep_images
+    assert (result.search, result.accuracy, result.floor) == ("bisection", "top-1", None)
 
 
 def test_other_thresholds_need_no_network(
     monkeypatch: pytest.MonkeyPatch, index: DatasetIndex, folder: Path
 ) -> None:
-    before = read_result(folder / "result.json")
+    before = calibrate(index, replace(CONFIG, full_curve=True), folder, CPU, Silent())
     no_network(monkeypatch)
     other = replace(CONFIG, thresholds=(("species", 0.45), ("genus", 0.95)))
     result = calibrate(index, other, folder, CPU, recorder := Recorder())
-    assert not recorder.steps
-    assert not any("At most" in note for note in recorder.notes)
+    assert not any("Features" in what for what in recorder.steps)
+    assert not any("About" in note for note in recorder.notes)
     assert result.crossings[0].threshold == 0.45
     assert (result.crossings[0].resolution or 99) < (before.crossings[0].resolution or 0)
-    assert result.curves == before.curves
     assert result.predictions == before.predictions
     relative = calibrate(index, replace(CONFIG, relative=True), folder, CPU, Silent())
     assert relative.crossings[0].relative
@@ -134,18 +139,11 @@ def test_what_moves_a_prediction_gets_a_folder_of_its_own(
         for changes in ({"input_size": 56}, {"fit": "squash"}, {"seed": 1}, {"images": "val"})
     ]
     assert len({first, *others}) == 5
-    assert all((folder / place / "native.csv").exists() for place in (first, *others))
+    assert all((folder / place / "native.h5").exists() for place in (first, *others))
 
 
 @pytest.mark.parametrize(
-    ("task", "steps", "finished"),
-    [
-        ("Features", 1, 0),
-        ("Fitting", 1, 0),
-        ("Measuring", 1, 0),
-        ("Measuring", N + 1, 1),
-        ("Measuring", 5 * N + 1, 5),
-    ],
+    ("task", "steps"), [("Features", 1), ("Fitting", 1), ("Measuring", 1), ("Measuring", 5)]
 )
 def test_an_interrupted_calibration_goes_on(
     monkeypatch: pytest.MonkeyPatch,
@@ -154,62 +152,188 @@ def test_an_interrupted_calibration_goes_on(
     tmp_path: Path,
     task: str,
     steps: int,
-    finished: int,
 ) -> None:
     place = tmp_path / "interrupted"
     with pytest.raises(KeyboardInterrupt):
         calibrate(index, CONFIG, place, CPU, Recorder(steps, task))
     assert not (place / "result.json").exists()
-    assert len(stored(place)) == finished
+    before = stored(place)
+    assert bool(before) == (task == "Measuring")
 
-    measured: list[int | None] = []
-    real = sweep.predict_sweep
+    evaluated: list[int] = []
+    real = Measurement._evaluate
 
-    def watch(models: object, pictures: object, resolutions: Sequence[int | None], *a, **k):
-        measured.extend(resolutions)
-        return real(models, pictures, resolutions, *a, **k)
+    def watch(self: Measurement, resolution: int, rows: NDArray[np.int64]) -> Predictions:
+        evaluated.append(resolution)
+        return real(self, resolution, rows)
 
-    monkeypatch.setattr(sweep, "predict_sweep", watch)
+    monkeypatch.setattr(Measurement, "_evaluate", watch)
     result = calibrate(index, CONFIG, place, CPU, Silent())
     whole = read_result(folder / "result.json")
-    assert measured == [None, *SWEEP][finished : len(whole.curves[0].points)]
+    # What was stored is not evaluated again; the first call only finds that a network is needed.
+    assert not {f"r{r:05d}.h5" for r in evaluated} & set(before)
+    assert len(set(evaluated)) == len(stored(place)) - len(before)
     assert plain(result) == plain(whole)
     assert stored(place) == stored(folder)
 
 
-def test_a_full_curve_goes_on_below_the_last_crossing(index: DatasetIndex, folder: Path) -> None:
-    short = read_result(folder / "result.json").curves[0].points
+def test_a_full_curve_measures_everything_to_the_same_answers(
+    index: DatasetIndex, folder: Path
+) -> None:
+    short = read_result(folder / "result.json")
     full = calibrate(index, replace(CONFIG, full_curve=True), folder, CPU, Silent())
     assert [p.resolution for p in full.curves[0].points] == [74, *SWEEP]
-    assert full.curves[0].points[: len(short)] == short
+    assert all(full.curves[0].at(p.resolution) == p for p in short.curves[0].points)
+    for one, other in zip(short.crossings, full.crossings, strict=True):
+        assert (one.resolution, one.interval) == (other.resolution, other.interval)
+    assert full.search == "full sweep"
+    assert full.images_evaluated == full.sweep_images == N * (1 + len(SWEEP))
 
 
-def made_up(resolution: int, species: int, genus: int) -> Predictions:
-    """Ten images, of which so many are right."""
-    right = np.arange(10)[:, None] < np.array([[10, genus, species]])
-    return Predictions(
-        resolution=resolution,
-        native=resolution == 74,
-        levels=("family", "genus", "species"),
-        image_ids=tuple("abcdefghij"),
-        true=np.zeros((10, 3), np.int64),
-        predicted=np.where(right, 0, 1),
-        confidence=np.full((10, 3), 0.5),
-        reduced=np.full(10, resolution < 74),
-    )
+def test_blocks_are_evaluated_once_each_and_kept_in_the_searchs_order(
+    index: DatasetIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With small blocks a search stops early, and what it left is not stored as done."""
+    for place in ("search", "measurement"):
+        module = "c2f_data.curve.search" if place == "search" else "c2f_train.measurement"
+        monkeypatch.setattr(f"{module}.batch_size", lambda _: 4)
+    result = calibrate(index, CONFIG, tmp_path, CPU, recorder := Recorder())
+    asked = {p.stem: len(read_predictions(p).image_ids) for p in tmp_path.glob("*/predictions/*")}
+    assert sum(asked.values()) == result.images_evaluated < N * len(asked)
+    assert set(asked.values()) & set(range(4, N, 4))
+    assert asked["native"] == N
+    native = read_predictions(next(tmp_path.glob("*/predictions/native.h5")))
+    partial = next(p for p in tmp_path.glob("*/predictions/r*.h5") if asked[p.stem] < N)
+    assert read_predictions(partial).image_ids == native.image_ids[: asked[partial.stem]]
+    looks = [look for look in recorder.looks if look.step.below is not None]
+    assert looks[-1].evaluated == result.images_evaluated
+    assert {look.maximum for look in looks} == {result.sweep_images}
+    # The curve has only what was measured on all images.
+    assert len(result.curves[0].points) == sum(1 for n in asked.values() if n == N)
 
 
-def test_the_genera_go_on_where_the_species_ended_and_two_points_confirm(
+def test_stored_predictions_answer_other_thresholds(index: DatasetIndex, tmp_path: Path) -> None:
+    full = calibrate(index, replace(CONFIG, full_curve=True), tmp_path, CPU, Silent())
+    stored_rows = read_stored(full, tmp_path)
+    assert [p.resolution for p in stored_rows] == [74, *SWEEP]
+    again = ask_again(full, stored_rows, Thresholds({"species": 0.8, "genus": 0.8}))
+    for one, other in zip(again.crossings, full.crossings, strict=True):
+        assert replace(one, images_evaluated=0) == replace(other, images_evaluated=0)
+    assert again.curves == full.curves
+    assert (again.images_evaluated, again.search) == (0, "stored predictions")
+    lower = ask_again(full, stored_rows, Thresholds({"species": 0.45, "genus": 0.8}))
+    assert (lower.crossings[0].resolution or 99) < (full.crossings[0].resolution or 0)
+    assert lower.levels[1].resolution == lower.crossings[0].resolution
+    with pytest.raises(ConfigError, match="thresholds for species"):
+        ask_again(full, stored_rows, Thresholds({"species": 0.8}))
+
+
+def test_retraining_at_each_resolution_is_another_protocol(
+    index: DatasetIndex, folder: Path, tmp_path: Path
+) -> None:
+    fixed = read_result(folder / "result.json")
+    config = replace(CONFIG, training="retrained")
+    result = calibrate(index, config, tmp_path, CPU, Silent())
+    assert result.protocol.training == "retrained"
+    assert result.predictions != fixed.predictions
+    # Never worse than the classifier of I_high, and its training images count.
+    assert (result.crossings[0].resolution or 0) <= (fixed.crossings[0].resolution or 0)
+    trained = list(tmp_path.glob("*/classifier-r*"))
+    measured = list(tmp_path.glob("*/predictions/r*.h5"))
+    assert {p.name[-5:] for p in trained} == {p.stem[-5:] for p in measured}
+    images = N * (1 + len(measured)) + 64 * len(trained)
+    assert result.images_evaluated == images
+    again = calibrate(index, config, tmp_path, CPU, Silent())
+    assert plain(again) == plain(result)
+
+
+def test_the_genus_classifier_can_be_trained_at_r_med(
+    index: DatasetIndex, folder: Path, tmp_path: Path
+) -> None:
+    fixed = read_result(folder / "result.json")
+    result = calibrate(index, replace(CONFIG, genus_train="med"), tmp_path, CPU, Silent())
+    species, genus = result.crossings
+    assert species.resolution == fixed.crossings[0].resolution == 28
+    assert (genus.resolution or 99) <= 8
+    assert [p.name for p in tmp_path.glob("*/classifier-r*")] == ["classifier-r00028"]
+    assert [p.name for p in tmp_path.glob("*/predictions-*")] == ["predictions-00028"]
+    # The genera's curve begins where their classifier was trained.
+    assert result.curve("genus").points[0].resolution == 28
+    assert result.curve("species").native.native
+    with pytest.raises(ConfigError, match="depends on the threshold"):
+        ask_stored(result, tmp_path)
+
+
+def ask_stored(result: CalibrationResult, folder: Path) -> CalibrationResult:
+    asked = Thresholds({"species": 0.8, "genus": 0.8})
+    return ask_again(result, read_stored(result, folder), asked)
+
+
+def test_genera_rolled_up_from_species_are_sums_of_their_shares(
     index: DatasetIndex, tmp_path: Path
 ) -> None:
-    right = {74: (10, 10), 60: (9, 7), 40: (7, 9), 30: (5, 9), 20: (3, 7), 15: (2, 5), 10: (1, 4)}
-    points = [made_up(resolution, *counts) for resolution, counts in right.items()]
-    crossings = find_crossings(points, CONFIG, 74)
-    # The genera are below 0.8 at 60 px too, which lies above the species' answer.
-    assert [(c.level, c.resolution) for c in crossings] == [("species", 40), ("genus", 20)]
-    plan = calibration_plan.make_plan(index, CONFIG, CPU)
-    assert [finished(points[:n], plan) for n in range(1, 8)] == [False] * 6 + [True]
-    assert not finished(points, replace(plan, config=replace(CONFIG, full_curve=True)))
+    config = replace(CONFIG, genus_accuracy="rolled-up", full_curve=True)
+    result = calibrate(index, config, tmp_path, CPU, Silent())
+    rows = sweep_rows(tmp_path, 36)
+    assert result.protocol.genus_accuracy == "rolled-up"
+    assert (rows.confidence[:, 1] >= rows.confidence[:, 2] - 1e-6).all()
+    assert (rows.confidence[:, 0] >= rows.confidence[:, 1] - 1e-6).all()
+    ancestors = torch.from_numpy(index.taxonomy.codes)
+    logits = torch.randn(5, 8)
+    family, genus, species = (log.exp() for log in roll_up(logits, ancestors))
+    torch.testing.assert_close(species, logits.softmax(dim=1))
+    for k in range(4):
+        own = index.taxonomy.codes[:, 1] == k
+        torch.testing.assert_close(genus[:, k], species[:, own].sum(dim=1))
+    torch.testing.assert_close(family.sum(dim=1), torch.ones(5))
+
+
+def test_the_floor_is_where_even_families_are_lost(index: DatasetIndex, tmp_path: Path) -> None:
+    result = calibrate(index, replace(CONFIG, floor=True), tmp_path, CPU, Silent())
+    assert result.floor is not None
+    assert (result.floor.level, result.floor.next_level) == ("family", "")
+    assert result.floor.outcome is Outcome.NEVER_BELOW  # colours are told at any resolution
+    assert [c.level for c in result.crossings] == ["species", "genus"]
+
+
+def test_balanced_accuracy_is_said_and_used(index: DatasetIndex, tmp_path: Path) -> None:
+    result = calibrate(index, replace(CONFIG, balanced=True), tmp_path, CPU, Silent())
+    assert result.accuracy == "class-balanced"
+    point = result.curve("species").native
+    rows = read_predictions(next(tmp_path.glob("*/predictions/native.h5")))
+    right, classes = rows.correct("species"), rows.classes("species")
+    means = [right[classes == k].mean() for k in np.unique(classes)]
+    assert point.accuracy == pytest.approx(np.mean(means))
+
+
+def test_refining_goes_between_the_points_of_the_grid(index: DatasetIndex, tmp_path: Path) -> None:
+    result = calibrate(index, replace(CONFIG, refine=3), tmp_path, CPU, Silent())
+    species = result.crossings[0]
+    assert species.upper is not None
+    assert species.resolution is not None
+    assert 28 <= species.resolution < species.upper <= 36
+    assert species.upper - species.resolution <= 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"training": "retrained", "genus_train": "med"}, "trained on I_med anyway"),
+        ({"confidence": 1.0}, "confidence 1"),
+    ],
+)
+def test_protocols_that_contradict_themselves(
+    index: DatasetIndex, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        calibrate(index, replace(CONFIG, **changes), tmp_path / "c", CPU, Silent())
+
+
+def test_a_loaded_classifier_is_not_retrained(index: DatasetIndex, folder: Path) -> None:
+    saved = str(next(folder.glob("*/classifier")))
+    config = replace(CONFIG, classifier=saved, training="retrained")
+    with pytest.raises(ConfigError, match="is measured as it is"):
+        calibrate(index, config, folder, CPU, Silent())
 
 
 def test_cross_validation_measures_every_training_image_once(
@@ -241,8 +365,8 @@ def test_two_levels_have_one_crossing(tmp_path: Path) -> None:
         ({"thresholds": (("species", 0.8),)}, "genus does not fit\n.*--threshold genus=0.8"),
         ({"thresholds": ()}, "thresholds for no level"),
         (
-            {"thresholds": (("species", 0.8), ("genus", 0.8), ("family", 0.8))},
-            "family does not fit",
+            {"thresholds": (("species", 0.8), ("genus", 0.8), ("tribe", 0.8))},
+            "tribe does not fit",
         ),
         ({"sweep": (75, 40)}, "starts at 75 px, but the network's input, .* ends at 74 px"),
         ({"sweep": (40, 40)}, "not descending"),
@@ -264,17 +388,3 @@ def test_settings_that_make_no_sense(
 def test_a_threshold_lies_between_0_and_1(value: float) -> None:
     with pytest.raises(ConfigError, match=r"A threshold lies between 0 and 1: 0\.8"):
         CalibrateConfig(thresholds=(("species", value),))
-
-
-def test_dear_resolutions_go_one_by_one_to_the_same_answers(
-    index: DatasetIndex, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Then a kill costs one resolution at most; what shares a decode never shows in a result."""
-    monkeypatch.setattr("c2f_train.sweep.CHEAP_SECONDS", 0.0)
-    with pytest.raises(KeyboardInterrupt):
-        calibrate(index, CONFIG, tmp_path, CPU, Recorder(3 * N + 1, "Measuring"))
-    assert len(stored(tmp_path)) == 3
-    calibrate(index, CONFIG, tmp_path, CPU, Silent())
-    one_by_one, in_waves = stored(tmp_path), stored(folder)
-    assert one_by_one
-    assert all(in_waves[name] == rows for name, rows in one_by_one.items() if name in in_waves)

@@ -18,7 +18,7 @@ from c2f_train.data import (
     CenterImages,
     EpochOrder,
     FilePictures,
-    SweepImages,
+    ReducedPictures,
     TrainingImages,
     loader,
 )
@@ -146,14 +146,10 @@ def test_batches_are_images_first_channels_second() -> None:
     np.testing.assert_array_equal(images[1].permute(1, 2, 0).numpy(), expected)
 
 
-def test_a_sweep_sees_every_resolution_from_the_full_image() -> None:
-    images = SweepImages(Pictures(), [None, 20, 7], SPEC)
-    views, side = images[3]
-    native = Pictures().pixels(3)
-    assert side == min(native.shape[:2]) == 43
-    expected = [native, reduce(native, 20, SPEC), reduce(native, 7, SPEC)]
-    for view, image in zip(views, expected, strict=True):
-        np.testing.assert_array_equal(view, to_input(image, SPEC))
+def test_reduced_pictures_come_straight_from_the_full_image() -> None:
+    small = ReducedPictures(Pictures(), 20, SPEC)
+    assert len(small) == len(Pictures())
+    np.testing.assert_array_equal(small.pixels(3), reduce(Pictures().pixels(3), 20, SPEC))
 
 
 def test_features_of_centre_crops_then_of_their_mirrors() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,15 @@ from train_samples import CPU, make_striped, stripe_backbone, sweep_rows
 from c2f_data.calibration import read_result
 from c2f_data.decode import decode_file
 from c2f_data.index import TEST, DatasetIndex
-from c2f_data.resample import Pixels, ResampleSpec, reduce, to_input
+from c2f_data.predictions import Predictions
+from c2f_data.resample import reduce, to_input
 from c2f_data.shards.reader import ShardReader
 from c2f_data.shards.schema import plan_levels
 from c2f_data.shards.writer import write_shards
 from c2f_train import calibration_plan, checkpoint
 from c2f_train.calibrate import CalibrateConfig, calibrate
 from c2f_train.checkpoint import load_models
-from c2f_train.data import CenterImages, FilePictures, SweepImages, TrainingImages
+from c2f_train.data import CenterImages, FilePictures, ReducedPictures, TrainingImages
 from c2f_train.inference import predict_centers
 from c2f_train.progress import Silent
 from c2f_train.run import ShardPictures
@@ -31,6 +31,7 @@ CONFIG = CalibrateConfig(
     backbone="stripes",
     input_size=64,
     sweep=(48, 36, 28, 16, 8, 6, 4, 3, 2),
+    full_curve=True,
     precision="float32",
 )
 N = 24
@@ -54,28 +55,20 @@ def folder(index: DatasetIndex, tmp_path: Path) -> Path:
     return tmp_path / "finished"
 
 
-@dataclass(frozen=True)
-class Reduced:
-    """Files reduced when they are read: what the shards hold, made another way."""
-
-    files: FilePictures
-    resolution: int
-    spec: ResampleSpec
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def pixels(self, position: int) -> Pixels:
-        return reduce(self.files.pixels(position), self.resolution, self.spec)
+def in_order(rows: Predictions, index: DatasetIndex) -> Predictions:
+    """Predictions are stored in the order of the search; here in that of the data set."""
+    place = {name: i for i, name in enumerate(rows.image_ids)}
+    ids = [index.records[p].image_id for p in index.positions(TEST)]
+    return rows.rows(np.array([place[name] for name in ids]))
 
 
 @pytest.mark.parametrize("resolution", [36, 6])
 def test_predictions_are_those_of_reduce_enlarge_classify(
     index: DatasetIndex, folder: Path, resolution: int
 ) -> None:
-    rows = sweep_rows(folder, resolution)
-    (model,), meta = load_models(next(folder.glob("*/classifier")))
     positions = index.positions(TEST)
+    rows = in_order(sweep_rows(folder, resolution), index)
+    (model,), meta = load_models(next(folder.glob("*/classifier")))
     assert rows.image_ids == tuple(index.records[p].image_id for p in positions)
     np.testing.assert_array_equal(rows.true, index.taxonomy.codes[index.labels[positions]])
     model.eval()
@@ -105,18 +98,18 @@ def test_the_same_pixels_in_sweep_shards_training_and_test(
     for level, name in enumerate(("family", "genus")):
         resolution = found[name]
         shards = ShardPictures(reader, TEST, name)
-        views = SweepImages(files, [resolution], spec)
+        swept = CenterImages(ReducedPictures(files, resolution, spec), spec)
         centres = CenterImages(shards, spec)
         training = TrainingImages(shards, spec, 0, cache=False)
-        own = TrainingImages(Reduced(files, resolution, spec), spec, 0, cache=False)
+        own = TrainingImages(ReducedPictures(files, resolution, spec), spec, 0, cache=False)
         for i in range(N):
             np.testing.assert_array_equal(
                 shards.pixels(i), reduce(files.pixels(i), resolution, spec)
             )
-            np.testing.assert_array_equal(centres[i][0], views[i][0][0])
+            np.testing.assert_array_equal(centres[i][0], swept[i][0])
             np.testing.assert_array_equal(training[1, i][0], own[1, i][0])
         predicted, _ = predict_centers(model, level, shards, spec, CPU, "float32", workers=0)
-        rows = sweep_rows(folder, resolution)
+        rows = in_order(sweep_rows(folder, resolution), index)
         np.testing.assert_array_equal(predicted, rows.predicted[:, level])
         point = next(p for p in result.curve(name).points if p.resolution == resolution)
         assert int((predicted == rows.true[:, level]).sum()) == point.correct

@@ -80,7 +80,7 @@ def test_the_test_accuracy_is_that_of_the_saved_model(shards: Path, whole: Path)
             "float32",
             workers=0,
         )
-        rows = read_predictions(whole / f"test-{entry.level}.csv", 0, entry.native, (entry.level,))
+        rows = read_predictions(whole / f"test-{entry.level}.h5")
         assert rows.image_ids == reader.image_ids(TEST)
         assert rows.predicted[:, 0].tolist() == predicted.tolist()
         assert rows.true[:, 0].tolist() == truth.tolist()

@@ -7,7 +7,7 @@ columns, so that a mirror image stays in its class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from c2f_data.sources.request import SourceRequest
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.backbones import Backbone
 from c2f_train.model import HierarchicalClassifier, build_model
+from c2f_train.progress import Look
 
 CPU = torch.device("cpu")
 FINE, COARSE = 4.0, 18.0
@@ -117,8 +118,8 @@ def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[st
 
 def sweep_rows(folder: Path, resolution: int) -> Predictions:
     """What a calibration of the striped data set measured at a resolution."""
-    (path,) = folder.glob(f"*/predictions/r{resolution:05d}.csv")
-    return read_predictions(path, resolution, False, ("family", "genus", "species"))
+    (path,) = folder.glob(f"*/predictions/r{resolution:05d}.h5")
+    return read_predictions(path)
 
 
 class Recorder:
@@ -137,6 +138,17 @@ class Recorder:
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    @contextmanager
+    def search(self, what: str) -> Iterator[Callable[[Look], None]]:
+        """Counts looks."""
+        self.looks: list[Look] = []
+
+        def look(seen: Look) -> None:
+            self.looks.append(seen)
+            self.count(what, 1)
+
+        yield look
 
     def count(self, what: str, steps: int) -> None:
         self.steps[what] = self.steps.get(what, 0) + steps

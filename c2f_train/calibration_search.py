@@ -1,0 +1,137 @@
+"""Search every level's crossing, fine to coarse, on what is measured once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from c2f_data.curve import Crossing, CrossingSearch, Outcome
+from c2f_data.curve.crossing import Question
+from c2f_data.curve.search import Step
+from c2f_data.predictions import Predictions
+from c2f_train.calibration_plan import MED, RETRAINED, Plan
+from c2f_train.measurement import Measurement
+from c2f_train.progress import Look
+
+Watcher = Callable[[Look], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found, and what it cost.
+
+    Attributes:
+        crossings: one a level but the coarsest, fine to coarse.
+        floor: where even the coarsest level falls below its threshold; None: not asked.
+        predictions: per level, coarse to fine, the resolutions that its classifier was measured at
+            on all images, highest first.
+        images: answers of networks that were asked for, over all resolutions.
+        trainings: times that classifiers had to be trained again, beside those of I_high.
+    """
+
+    crossings: tuple[Crossing, ...]
+    floor: Crossing | None
+    predictions: tuple[tuple[Predictions, ...], ...]
+    images: int
+    trainings: int
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Levels that share their measurements, and the resolutions that are left for them.
+
+    Attributes:
+        spent: images evaluated before this stage.
+    """
+
+    measurement: Measurement
+    grid: Sequence[int]
+    spent: int
+
+
+def search_levels(
+    plan: Plan,
+    measurement: Measurement,
+    coarser: Callable[[int], Measurement],
+    watch: Watcher,
+) -> Found:
+    """Find all crossings; each goes on from the finer level's answer.
+
+    Args:
+        measurement: of classifiers that were trained on I_high (or retrained at each resolution).
+        coarser: with ``genus_train`` "med": the measurement of the coarser levels' classifiers,
+            trained at a resolution in pixels.
+
+    Raises:
+        ImageError: an image can't be decoded; it is named.
+        ArtefactError: the disk refused, or a stored prediction is damaged.
+    """
+    levels = plan.index.taxonomy.levels
+    grid = (plan.protocol.cap, *plan.sweep.resolutions)
+    stage = first = _Stage(measurement, grid, 0)
+    stages = {len(levels) - 1: first}
+    crossings: list[Crossing] = []
+    for position in range(len(levels) - 1, -1 if plan.config.floor else 0, -1):
+        start = crossings[-1].resolution if crossings else None
+        if plan.config.genus_train == MED and stage is first and start is not None:
+            rest = (start, *(r for r in grid if r < start))
+            stage = _Stage(coarser(start), rest, measurement.images_evaluated)
+        stages[position] = stage
+        crossings.append(_search(plan, stage, position, start, len(grid), watch))
+    floor = crossings.pop() if plan.config.floor else None
+    return Found(
+        crossings=tuple(crossings),
+        floor=floor,
+        predictions=tuple(
+            tuple(stages.get(position, stage).measurement.complete())
+            for position in range(len(levels))
+        ),
+        images=stage.measurement.images_evaluated + stage.spent,
+        trainings=_trainings(plan, measurement, apart=stage is not first),
+    )
+
+
+def _trainings(plan: Plan, measurement: Measurement, *, apart: bool) -> int:
+    if plan.config.training == RETRAINED:
+        return sum(1 for r in measurement.asked if r != plan.protocol.cap)
+    return int(apart)
+
+
+def _search(
+    plan: Plan, stage: _Stage, position: int, start: int | None, points: int, watch: Watcher
+) -> Crossing:
+    levels, config = plan.index.taxonomy.levels, plan.config
+    level, measurement = levels[position], stage.measurement
+    maximum = points * plan.protocol.n
+
+    def look(step: Step) -> None:
+        watch(Look(level, step, stage.spent + measurement.images_evaluated, maximum))
+
+    own_top = start is not None and stage.grid[0] == start  # its classifiers' own resolution
+    search = CrossingSearch(
+        lambda resolution, images: measurement.right(level, resolution, images),
+        stage.grid,
+        measurement.n,
+        seed=plan.evaluation.seed,
+        confidence=config.confidence,
+        watch=look,
+    )
+    crossing = search.find(
+        config.threshold(level, levels),
+        Question(
+            level,
+            levels[position - 1] if position else "",
+            None if own_top else start,
+            plan.protocol.cap,
+        ),
+        relative=config.relative,
+        classes=measurement.classes(level) if config.balanced else None,
+        refine=config.refine,
+        full_curve=config.full_curve,
+    )
+    if own_top and crossing.outcome is Outcome.BELOW_AT_NATIVE:
+        # Below the threshold at the very resolution that its classifiers were trained at.
+        return replace(
+            crossing, outcome=Outcome.BELOW_AT_START, resolution=start, largest_threshold=None
+        )
+    return crossing
