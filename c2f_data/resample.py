@@ -33,7 +33,8 @@ Pixels = NDArray[np.uint8]
 
 LOWEST_RESOLUTION = 2
 DEFAULT_LOWEST = 12
-DEFAULT_POINTS = 20
+# Below native resolution; 28 with it.
+DEFAULT_POINTS = 27
 
 
 def reduced_size(height: int, width: int, resolution: int) -> tuple[int, int]:

@@ -16,7 +16,13 @@ from c2f_data.calibration import Protocol
 from c2f_data.curve.margins import CONFIDENCE
 from c2f_data.errors import ConfigError
 from c2f_data.index import DatasetIndex
-from c2f_data.resample import DEFAULT_LOWEST, ResampleSpec, ResolutionSweep, input_cap
+from c2f_data.resample import (
+    DEFAULT_LOWEST,
+    DEFAULT_POINTS,
+    ResampleSpec,
+    ResolutionSweep,
+    input_cap,
+)
 from c2f_data.resample_spec import Reduction
 from c2f_data.splits import Evaluation, ImagesChoice, make_evaluation
 from c2f_train.backbones import Backbone, build_backbone, default_input_size
@@ -30,7 +36,7 @@ from c2f_train.probe import PENALTY_C
 
 CANONICAL = Reduction()
 # Resolutions of the default grid, native and lowest included.
-GRID_POINTS = 28
+GRID_POINTS = DEFAULT_POINTS + 1
 HIGH, MED = "high", "med"
 FIXED, RETRAINED = "fixed", "retrained"
 OWN, ROLLED_UP = "own", "rolled-up"

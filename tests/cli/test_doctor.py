@@ -58,7 +58,7 @@ def test_a_sound_data_set(c2f: CommandLine, birds: Path) -> None:
     assert answer.out.startswith(f"folder: class folders, {birds}\n80 images: 40 train, 40 test")
     assert "Problems" not in answer.out
     assert "shorter side: 80 to 80 px" in answer.out
-    assert "20 resolutions from 7" in answer.out
+    assert "27 resolutions from 7" in answer.out
     assert answer.err.endswith(f"Next: c2f calibrate --dataset folder --root {birds}\n")
     assert not c2f.workspace.exists()
 
