@@ -20,7 +20,8 @@ from c2f_data.artefacts import fingerprint, remove_leftovers, write_json
 from c2f_data.calibration import CalibrationResult, write_result
 from c2f_data.index import DatasetIndex
 from c2f_data.provenance import command_line
-from c2f_train.calibration_plan import RETRAINED, ROLLED_UP, CalibrateConfig, Plan, make_plan
+from c2f_train.calibration_config import RETRAINED, ROLLED_UP, CalibrateConfig
+from c2f_train.calibration_plan import Plan, make_plan
 from c2f_train.calibration_result import make_result
 from c2f_train.calibration_search import Found, search_levels
 from c2f_train.classifier import (

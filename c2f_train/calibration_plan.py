@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,109 +11,23 @@ from numpy.typing import NDArray
 
 from c2f_data.artefacts import fingerprint, sha256_file
 from c2f_data.calibration import Protocol
-from c2f_data.curve.margins import CONFIDENCE
 from c2f_data.errors import ConfigError
 from c2f_data.index import DatasetIndex
 from c2f_data.resample import (
-    DEFAULT_LOWEST,
-    DEFAULT_POINTS,
     ResampleSpec,
     ResolutionSweep,
     input_cap,
 )
-from c2f_data.resample_spec import Reduction
-from c2f_data.splits import Evaluation, ImagesChoice, make_evaluation
+from c2f_data.splits import Evaluation, make_evaluation
 from c2f_train.backbones import Backbone, build_backbone, default_input_size
+from c2f_train.calibration_config import FIXED, HIGH, MED, RETRAINED, ROLLED_UP, CalibrateConfig
 from c2f_train.classifier import FINETUNE, POOLING, PROBE, choose_kind, loaded_classifier
-from c2f_train.config import Fit, Precision
+from c2f_train.config import Precision
 from c2f_train.device import pick_precision
 from c2f_train.external import External, ExternalRequest, load_external, parse_word
 from c2f_train.finetune import FROM_SCRATCH, PRETRAINED
 from c2f_train.measurement import Classifier
 from c2f_train.probe import PENALTY_C
-
-CANONICAL = Reduction()
-# Resolutions of the default grid, native and lowest included.
-GRID_POINTS = DEFAULT_POINTS + 1
-HIGH, MED = "high", "med"
-FIXED, RETRAINED = "fixed", "retrained"
-OWN, ROLLED_UP = "own", "rolled-up"
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrateConfig:
-    """Settings of a calibration.
-
-    Attributes:
-        thresholds: level to threshold in (0, 1), for every level but the coarsest, which may
-            have one too.
-        relative: thresholds are shares of each level's own accuracy at native resolution.
-        balanced: accuracy is the mean of the classes' accuracies.
-        confidence: of a crossing's interval.
-        images: ``val`` (carved from train, or cross-validated) or ``test``.
-        classifier: ``auto``, ``probe``, ``finetune``, the folder of a saved model, or someone's
-            own (``timm:NAME``, ``torchvision:NAME``, FILE.pt2, FILE.onnx, MODULE:FUNCTION).
-        labels, normalise, trust_classifier, closed_set: of such a classifier; see
-            :class:`c2f_train.external.load.ExternalRequest`.
-        reduction: how images are reduced, and degraded after that.
-        backbone, weights, taps: see :func:`c2f_train.backbones.build_backbone`.
-        input_size: side in pixels that the network sees; None: the backbone's usual one.
-        sweep: resolutions in pixels, descending; empty: a geometric grid of ``points`` from
-            native to ``lowest``.
-        full_curve: measure every resolution on all images; else bisection.
-        refine: times that a crossing's bracket is halved at a whole number of pixels.
-        floor: also find where even the coarsest level falls below its threshold.
-        training: ``fixed``: classifiers are trained on I_high; ``retrained``: again at every
-            resolution that is measured.
-        genus_train: ``high``: the coarser levels' classifiers are trained on I_high; ``med``: at
-            the finer level's answer.
-        genus_accuracy: ``own`` classifiers of the coarser levels, or ``rolled-up`` from the finest.
-        epochs: of fine-tuning; None: the recipe's.
-    """
-
-    thresholds: tuple[tuple[str, float], ...]
-    relative: bool = False
-    balanced: bool = False
-    confidence: float = CONFIDENCE
-    images: ImagesChoice = "val"
-    classifier: str = "auto"
-    labels: str | None = None
-    normalise: str | None = None
-    trust_classifier: bool = False
-    closed_set: bool = False
-    backbone: str = "vgg16"
-    weights: str | None = None
-    taps: tuple[str, ...] = ()
-    input_size: int | None = None
-    fit: Fit = "shorter"
-    reduction: Reduction = CANONICAL
-    sweep: tuple[int, ...] = ()
-    points: int = GRID_POINTS
-    lowest: int = DEFAULT_LOWEST
-    full_curve: bool = False
-    refine: int = 0
-    floor: bool = False
-    training: Literal["fixed", "retrained"] = "fixed"
-    genus_train: Literal["high", "med"] = "high"
-    genus_accuracy: Literal["own", "rolled-up"] = "own"
-    epochs: int | None = None
-    precision: str = "auto"
-    seed: int = 0
-    workers: int = 0
-
-    def __post_init__(self) -> None:
-        for level, value in self.thresholds:
-            if not 0 < value < 1:
-                raise ConfigError(
-                    f"threshold {value:g} for {level}", "A threshold lies between 0 and 1: 0.8."
-                )
-        if not 0 < self.confidence < 1:
-            raise ConfigError(f"confidence {self.confidence:g}", "Give a share such as 0.95.")
-
-    def threshold(self, level: str, levels: Sequence[str]) -> float:
-        """A level's threshold; the coarsest has that of the level below unless it has its own."""
-        given = dict(self.thresholds)
-        return given.get(level, given[levels[1]])
 
 
 @dataclass(frozen=True)

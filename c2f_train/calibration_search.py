@@ -9,7 +9,8 @@ from c2f_data.curve import Crossing, CrossingSearch, Outcome
 from c2f_data.curve.crossing import Question
 from c2f_data.curve.search import Step
 from c2f_data.predictions import Predictions
-from c2f_train.calibration_plan import MED, RETRAINED, Plan
+from c2f_train.calibration_config import MED, RETRAINED
+from c2f_train.calibration_plan import Plan
 from c2f_train.measurement import Measurement
 from c2f_train.progress import Look
 
