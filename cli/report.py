@@ -69,7 +69,13 @@ def write(
 ) -> tuple[Path, Path]:
     """Gather what there is and write the page; returns (html, json)."""
     from c2f_data.provenance import collect
-    from c2f_train.report import DatasetFacts, build_report, write_report
+    from c2f_train.report import (
+        DatasetFacts,
+        Failures,
+        build_report,
+        read_failures,
+        write_report,
+    )
 
     calibration = read_calibration(folder)
     runs = _runs(folder, run_name)
@@ -90,7 +96,12 @@ def write(
         facts = DatasetFacts(name, layout, train=None, test=None, fingerprint=None)
         taxonomy = read_taxonomy(folder.hierarchy, name)
     made = collect(device="cpu", seed=calibration.protocol.seed if calibration else 0)
-    page = build_report(facts, taxonomy, calibration, runs, made)
+    failures = Failures()
+    if calibration is not None:
+        failures = read_failures(calibration, folder.calibration, taxonomy)
+        if failures.missing:
+            console.warn(f"no section on single classes: {failures.missing}")
+    page = build_report(facts, taxonomy, calibration, runs, made, failures)
     strips = _strips(index, page, runs) if index is not None else []
     return write_report(out or folder.report, page, strips)
 

@@ -1,4 +1,4 @@
-"""Accuracy against resolution: one curve a level, thresholds, crossings with their intervals."""
+"""Accuracy against resolution: a curve a level, its fit, thresholds, crossings with intervals."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ from markupsafe import Markup
 
 from c2f_data.calibration import CalibrationResult
 from c2f_data.curve import AccuracyPoint, CalibrationCurve, Crossing
+from c2f_data.curve.logistic import LogisticFit
 from c2f_train.report import svg
 from c2f_train.report.svg import SIZES, WIDE, Size, tag, text
-from c2f_train.report.wording import interval, listed, percent, percent_short, pixels, suffix
+from c2f_train.report.wording import (
+    FLOOR,
+    interval,
+    listed,
+    percent,
+    percent_short,
+    pixels,
+    suffix,
+)
 
 LANE = 30
 BELOW = 54
@@ -41,9 +50,15 @@ class _Plot:
         return self.bottom - accuracy * (self.bottom - self.size.top)
 
 
-def accuracy_figure(calibration: CalibrationResult) -> Markup:
-    """The chart as inline SVG, once for wide columns and once for phones."""
-    return Markup("").join(_draw(calibration, size) for size in SIZES)
+def accuracy_figure(
+    calibration: CalibrationResult, fits: Sequence[LogisticFit | None] = ()
+) -> Markup:
+    """The chart as inline SVG, once for wide columns and once for phones.
+
+    Args:
+        fits: one a curve, in the curves' order; None where there is none.
+    """
+    return Markup("").join(_draw(calibration, fits, size) for size in SIZES)
 
 
 def legend(levels: Sequence[str]) -> list[tuple[Markup, str]]:
@@ -62,10 +77,26 @@ def threshold_legend(crossings: Sequence[Crossing]) -> list[tuple[Markup, str]]:
     return [(sample, f"threshold {listed(each)}")] if each else []
 
 
-def _draw(calibration: CalibrationResult, size: Size) -> Markup:
+def fit_legend(fits: Sequence[LogisticFit | None]) -> list[tuple[Markup, str]]:
+    """(sample, words) of the fitted curves; empty where nothing was fitted."""
+    if not any(fits):
+        return []
+    line = tag("line", class_="fit plain", x1=0, x2=38, y1=8, y2=8)
+    sample = tag("svg", line, class_="swatch", viewBox="0 0 38 16", width=38, height=16)
+    return [(sample, "fit (logistic; no answer is read off it)")]
+
+
+def asked(calibration: CalibrationResult) -> list[Crossing]:
+    """Everything that was searched for, fine to coarse: the crossings, then the floor."""
+    floor = [calibration.floor] if calibration.floor is not None else []
+    return [*calibration.crossings, *floor]
+
+
+def _draw(calibration: CalibrationResult, fits: Sequence[LogisticFit | None], size: Size) -> Markup:
     plot = _plot(calibration, size)
     names = [curve.level for curve in reversed(calibration.curves)]
-    answered = [c for c in calibration.crossings if c.resolution is not None]
+    crossings = asked(calibration)
+    answered = [c for c in crossings if c.resolution is not None]
     base = plot.bottom + LANE * len(answered) + (8 if answered else 0)
     label = (
         "Accuracy against resolution, one curve a level: "
@@ -78,8 +109,9 @@ def _draw(calibration: CalibrationResult, size: Size) -> Markup:
     return tag(
         "svg",
         svg.y_axis(size, [(plot.y(v / 100), f"{v} %") for v in range(0, 101, 20)]),
-        _thresholds(plot, calibration.crossings),
+        _thresholds(plot, crossings),
         *(_band(plot, i, c) for i, c in enumerate(reversed(calibration.curves))),
+        *(_fit(plot, i, fit) for i, fit in enumerate(reversed(fits)) if fit is not None),
         # A coarser crossing's line passes the lanes above it: their labels come over it.
         *reversed(lanes),
         *(_curve(plot, i, c) for i, c in enumerate(reversed(calibration.curves))),
@@ -93,6 +125,8 @@ def _draw(calibration: CalibrationResult, size: Size) -> Markup:
 
 def _plot(calibration: CalibrationResult, size: Size) -> _Plot:
     resolutions = [p.resolution for curve in calibration.curves for p in curve.points]
+    if len(set(resolutions)) == 1:  # below the threshold on the native images: nothing further
+        resolutions += calibration.grid
     return _Plot(size, 0.93 * min(resolutions), 1.06 * max(resolutions))
 
 
@@ -120,6 +154,18 @@ def _curve(plot: _Plot, position: int, curve: CalibrationCurve) -> Markup:
         for point, (x, y) in zip(curve.points, places, strict=True)
     ]
     return tag("g", svg.line(position, places), *marks, class_=svg.series(position))
+
+
+def _fit(plot: _Plot, position: int, fit: LogisticFit) -> Markup:
+    """The fitted curve, between the resolutions that were measured."""
+    left, right = plot.x(fit.lowest), plot.x(fit.highest)
+    steps = 60
+    places = []
+    for step in range(steps + 1):
+        share = step / steps
+        resolution = fit.lowest * (fit.highest / fit.lowest) ** share
+        places.append((left + share * (right - left), plot.y(fit.accuracy(resolution))))
+    return tag("g", tag("path", class_="fit", d=svg.path(places)), class_=svg.series(position))
 
 
 def _point(position: int, level: str, point: AccuracyPoint, x: float, y: float) -> Markup:
@@ -152,14 +198,15 @@ def _thresholds(plot: _Plot, crossings: Sequence[Crossing]) -> Markup:
 def _crossing(
     plot: _Plot, crossing: Crossing, names: Sequence[str], calibration: CalibrationResult, y: float
 ) -> Markup:
-    """A crossing's lane under the plot: possible range, bracket, answer, and a line up to it."""
+    """A crossing's lane under the plot: interval, bracket, answer, and a line up to it."""
     assert crossing.resolution is not None
     x = plot.x(crossing.resolution)
     ends = [plot.x(v) for v in (crossing.interval_low, crossing.interval_high) if v is not None]
     bracket = [x, plot.x(crossing.upper)] if crossing.upper is not None else [x]
     left, right = min([*ends, *bracket]), max([*ends, *bracket])
     levels = [level.name for level in calibration.levels]
-    words = svg.with_suffix("r", suffix(levels, crossing.next_level), pixels(crossing.resolution))
+    name = suffix(levels, crossing.next_level) if crossing.next_level else FLOOR
+    words = svg.with_suffix("r", name, pixels(crossing.resolution))
     return tag(
         "g",
         tag("title", _crossing_title(crossing, words.striptags())),
@@ -181,6 +228,5 @@ def _beside(size: Size, left: float, right: float, y: float, words: Markup) -> M
 
 
 def _crossing_title(crossing: Crossing, words: str) -> str:
-    low, high = crossing.interval_low, crossing.interval_high
-    ends = [pixels(v) if v is not None else "open" for v in (low, high)]
-    return f"{words}; possible range {ends[0]} to {ends[1]}"
+    ends = [pixels(v) if v is not None else "open" for v in crossing.interval]
+    return f"{words}; {percent_short(crossing.confidence)} interval {ends[0]} to {ends[1]}"

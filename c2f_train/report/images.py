@@ -101,7 +101,8 @@ def _frame(pixels: Pixels, level: LevelResolution, class_name: str, spec: Resamp
     native = min(pixels.shape[:2])
     resolution = native if level.native or level.resolution is None else level.resolution
     seen = to_input(reduce(pixels, resolution, spec), spec)
-    shown = reduce(seen, LARGEST_FRAME, spec)
+    # Without noise and JPEG, which the reduction above has had already.
+    shown = reduce(seen, LARGEST_FRAME, ResampleSpec())
     return Frame(
         level=level.name,
         class_name=class_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,10 +13,11 @@ from markupsafe import Markup, escape
 
 from c2f_data.artefacts import write_json, write_text
 from c2f_data.provenance import Provenance
-from c2f_train.report import paper, wording
-from c2f_train.report.figures import accuracy_figure, legend, threshold_legend
+from c2f_train.report import method, paper, wording
+from c2f_train.report.figures import accuracy_figure, asked, fit_legend, legend, threshold_legend
 from c2f_train.report.images import Strip
 from c2f_train.report.run_report import SCHEMA, SCHEMA_VERSION, RunReport
+from c2f_train.report.tables import curve_rows
 from c2f_train.report.training_figure import trained_levels, training_figure
 from c2f_train.results import RunResult
 
@@ -35,16 +37,16 @@ def render(report: RunReport, strips: Sequence[Strip] = ()) -> str:
             strips=strips,
             fine_first=list(reversed(report.levels)),
             columns=list(range(len(names)))[::-1],
-            chart=accuracy_figure(report.calibration) if report.calibration else "",
+            chart=accuracy_figure(report.calibration, report.fits) if report.calibration else "",
+            curve_rows=curve_rows(report.calibration.curves) if report.calibration else [],
+            bands=method.bands(report.calibration) if report.calibration else "",
+            method=method,
             legend=_chart_legend(report),
             runs=[(run, training_figure(run), _run_legend(run)) for run in report.runs],
             steps=_steps(report),
             made=_made(report),
             paper=paper,
             model_names=wording.MODEL_NAMES,
-            classifier=wording.classifier(report.calibration.protocol)
-            if report.calibration
-            else "",
             symbol=lambda letter, level: _symbol(letter, wording.suffix(names, level)),
         )
     )
@@ -77,14 +79,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "breakable": _breakable,
         "counted": wording.counted,
         "span": lambda point: wording.span(point.low, point.high),
+        "metres": wording.metres,
         "percent": wording.percent,
+        "percent_short": wording.percent_short,
         "pixels": wording.pixels,
         "plural": wording.plural,
         "sentence": wording.sentence,
         "settings": _settings,
-        "threshold": wording.threshold,
         "thousands": lambda value: f"{value:,}",
     }
     return environment
@@ -95,11 +99,17 @@ def _symbol(letter: str, suffix: str) -> Markup:
     return Markup('<span class="sym"><i>{}</i><sub>{}</sub></span>').format(letter, suffix)
 
 
+def _breakable(name: str) -> Markup:
+    """A class name, escaped, that a narrow column may break where its words end."""
+    parts = re.split(r"(?<=[_./-])", name)
+    return Markup("<wbr>").join(parts)
+
+
 def _chart_legend(report: RunReport) -> list[tuple[Markup, str]]:
     if report.calibration is None:
         return []
     levels = [curve.level for curve in report.calibration.curves]
-    return legend(levels) + threshold_legend(report.calibration.crossings)
+    return legend(levels) + fit_legend(report.fits) + threshold_legend(asked(report.calibration))
 
 
 def _run_legend(run: RunResult) -> list[tuple[Markup, str]]:

@@ -9,17 +9,24 @@ from typing import Literal
 
 from c2f_data.artefacts import read_json
 from c2f_data.calibration import CalibrationResult, LevelResolution
+from c2f_data.curve.logistic import LogisticFit, fit_logistic
 from c2f_data.errors import ArtefactError
 from c2f_data.index import TEST, TRAIN, DatasetIndex
 from c2f_data.provenance import Provenance
 from c2f_data.taxonomy import Taxonomy
-from c2f_train.report import notes, tables, wording
+from c2f_train.report import notes, tables
+from c2f_train.report.answers import Answer, answers, floor_answer
+from c2f_train.report.failures import Failures
+from c2f_train.report.headline import headline
 from c2f_train.report.notes import Note
 from c2f_train.report.tables import AccuracyRow, HierarchyRow
+from c2f_train.report.wording import THREE
 from c2f_train.results import RunResult
 
 SCHEMA = "c2f-report"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+NOT_READ = Failures(missing="the stored predictions were not read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +62,6 @@ class DatasetFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One crossing in words.
-
-    Attributes:
-        level: whose accuracy fell.
-        next_level: the level that the resolution is for.
-        symbol: what stands behind r: ``med``, ``low``, or the name of ``next_level``.
-        resolution: shorter side in pixels; None without an answer.
-        bracket: (last measured resolution at or above the threshold, first one below it).
-        possible: the possible range in words; empty without an answer.
-        text: what was measured, with n.
-        advice: what to do, where the answer is missing or doubtful.
-        limit: said where the network's input limits the answer.
-    """
-
-    level: str
-    next_level: str
-    symbol: str
-    resolution: int | None
-    bracket: tuple[int, int] | None
-    possible: str
-    text: str
-    advice: str | None
-    limit: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class RunReport:
     """What `c2f report` shows. Levels are coarse to fine everywhere.
 
@@ -93,6 +73,9 @@ class RunReport:
         species, genera, families: counts of three levels, finest first; None for other numbers
             of levels.
         answers: one a crossing, fine to coarse.
+        floor: where even the coarsest level is lost; None: not asked.
+        fits: a logistic through each curve, to be drawn; None where it has too few points.
+        failures: which classes fail first; None without a calibration.
         hierarchy: counts of this data set, then the paper's (Table 2).
         accuracy: c2f's rows, then the paper's (Table 3).
         comparable: the paper's rows are about this very data set and stand in the same table.
@@ -116,6 +99,9 @@ class RunReport:
     genera: int | None
     families: int | None
     answers: tuple[Answer, ...]
+    floor: Answer | None
+    fits: tuple[LogisticFit | None, ...]
+    failures: Failures | None
     hierarchy: tuple[HierarchyRow, ...]
     accuracy: tuple[AccuracyRow, ...]
     comparable: bool
@@ -138,6 +124,7 @@ def build_report(
     calibration: CalibrationResult | None,
     runs: Sequence[RunResult],
     provenance: Provenance,
+    failures: Failures = NOT_READ,
 ) -> RunReport:
     """Put a report together. Pure: reads no file and no clock.
 
@@ -145,9 +132,10 @@ def build_report(
         taxonomy: the data set's hierarchy, matched to its classes.
         runs: finished runs, the main one first; may be empty.
         provenance: of the report itself.
+        failures: of the calibration, see :func:`c2f_train.report.failures.read_failures`.
 
     Raises:
-        ArtefactError: there is neither a calibration nor a run.
+        ArtefactError: there is neither a calibration nor a run, or a curve lacks its answer.
         TaxonomyError: a calibration or run has a level that the hierarchy lacks.
     """
     if calibration is None and not runs:
@@ -156,7 +144,7 @@ def build_report(
             f"Run `c2f calibrate --dataset {facts.dataset}` first.",
         )
     levels = _levels(taxonomy, calibration, runs)
-    three = len(levels) == len(wording.THREE)
+    three = len(levels) == len(THREE)
     comparable = tables.comparable(facts.dataset, taxonomy)
     return RunReport(
         dataset=facts.dataset,
@@ -164,14 +152,17 @@ def build_report(
         train=facts.train,
         test=facts.test,
         hierarchy_origin=taxonomy.origin or taxonomy.name,
-        headline=_headline(calibration, runs),
+        headline=headline(calibration, runs),
         levels=levels,
         r_med=levels[1].resolution if three else None,
         r_low=levels[0].resolution if three else None,
         species=levels[2].count if three else None,
         genera=levels[1].count if three else None,
         families=levels[0].count if three else None,
-        answers=_answers(calibration, taxonomy.levels) if calibration else (),
+        answers=answers(calibration, taxonomy.levels) if calibration else (),
+        floor=floor_answer(calibration) if calibration else None,
+        fits=tuple(fit_logistic(c.points) for c in calibration.curves) if calibration else (),
+        failures=failures if calibration else None,
         hierarchy=tables.hierarchy_rows(facts.dataset, taxonomy, facts.train, facts.test),
         accuracy=tables.accuracy_rows(facts.dataset, taxonomy, runs),
         comparable=comparable,
@@ -214,31 +205,3 @@ def _levels(
             )
         )
     return tuple(levels)
-
-
-def _headline(calibration: CalibrationResult | None, runs: Sequence[RunResult]) -> tuple[str, ...]:
-    sentences = []
-    if calibration is not None:
-        sentences += [wording.headline(calibration), wording.meaning(calibration)]
-    if runs:
-        sentences.append(wording.run_sentence(runs[0], calibrated=calibration is not None))
-    return tuple(sentences)
-
-
-def _answers(calibration: CalibrationResult, levels: Sequence[str]) -> tuple[Answer, ...]:
-    return tuple(
-        Answer(
-            level=c.level,
-            next_level=c.next_level,
-            symbol=wording.suffix(levels, c.next_level),
-            resolution=c.resolution,
-            bracket=(c.upper, c.resolution)
-            if c.upper is not None and c.resolution is not None
-            else None,
-            possible=wording.possible_range(c) if c.resolution is not None else "",
-            text=wording.crossing_sentence(c, calibration.curve(c.level)),
-            advice=wording.advice(c),
-            limit=wording.input_limit(c, calibration.protocol),
-        )
-        for c in calibration.crossings
-    )

@@ -1,4 +1,4 @@
-"""The report's two tables: hierarchy counts and accuracies, ours first, then the paper's."""
+"""The report's tables: hierarchy counts and accuracies, ours first, then the paper's; curves."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from c2f_data.curve import AccuracyPoint, CalibrationCurve
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.report import paper
 from c2f_train.report.wording import MODEL_NAMES, THREE
@@ -67,6 +68,35 @@ class AccuracyRow:
     source: Literal["c2f", "chance", "paper"]
     dataset: str
     cells: tuple[AccuracyCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRow:
+    """What the levels' classifiers reached at one resolution.
+
+    Attributes:
+        resolution: shorter side in pixels; nominal where ``native``.
+        reduced: images that were larger.
+        cells: one a level, in the order of the curves; None where a level was not measured on all
+            images there.
+    """
+
+    resolution: int
+    native: bool
+    reduced: int
+    cells: tuple[AccuracyPoint | None, ...]
+
+
+def curve_rows(curves: Sequence[CalibrationCurve]) -> list[CurveRow]:
+    """A row for every resolution that any level has, native first, then descending."""
+    by_level = [{(p.native, p.resolution): p for p in curve.points} for curve in curves]
+    places = {place for points in by_level for place in points}
+    rows = []
+    for native, resolution in sorted(places, reverse=True):
+        cells = tuple(points.get((native, resolution)) for points in by_level)
+        reduced = next(cell.reduced for cell in cells if cell is not None)
+        rows.append(CurveRow(resolution, native, reduced, cells))
+    return rows
 
 
 def comparable(dataset: str, taxonomy: Taxonomy) -> bool:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import numpy as np
 
 from c2f_data.calibration import CalibrationResult, LevelResolution, Protocol
-from c2f_data.curve import accuracy_curve, locate_crossing, wilson
+from c2f_data.curve import Crossing, accuracy_curve, locate_crossing, wilson
 from c2f_data.predictions import Predictions
 from c2f_data.provenance import Provenance
 from c2f_data.resample import ResampleSpec, ResolutionSweep
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.config import TrainConfig
-from c2f_train.report import DatasetFacts
+from c2f_train.report import DatasetFacts, Failures, RunReport, build_report
+from c2f_train.report.run_report import NOT_READ
 from c2f_train.results import EpochMetrics, LevelAccuracy, RunResult
 
 THREE = ("family", "genus", "species")
+VOID = {"meta", "wbr", "img", "br", "hr", "link", "input"}
 
 
 def provenance(*command: str) -> Provenance:
@@ -46,9 +49,19 @@ def taxonomy(levels: Sequence[str] = THREE, counts: Sequence[int] = (37, 124, 20
 
 
 def predictions(
-    levels: Sequence[str], middles: Sequence[float], tops: Sequence[float], n: int, cap: int
+    table: Taxonomy,
+    *,
+    middles: Sequence[float] = (12.0, 20.0, 46.0),
+    tops: Sequence[float] = (0.985, 0.96, 0.885),
+    n: int = 5794,
+    cap: int = 375,
 ) -> list[Predictions]:
-    """A level's accuracy falls from ``top`` as a logistic in log resolution about ``middle``."""
+    """A level's accuracy falls from ``top`` as a logistic in log resolution about ``middle``.
+
+    Image i is of class i modulo the number of classes; a wrong answer is always the next class.
+    """
+    counts = np.asarray([table.count(level) for level in table.levels])
+    true = table.codes[np.arange(n) % len(table.paths)]
     rng = np.random.default_rng(0)
     # One draw per image for all levels, so that a genus is never harder than its species.
     ease = rng.logistic(size=n)
@@ -67,11 +80,11 @@ def predictions(
             Predictions(
                 resolution=resolution,
                 native=step == 0,
-                levels=tuple(levels),
+                levels=table.levels,
                 image_ids=tuple(str(i) for i in range(n)),
-                true=np.zeros((n, len(levels)), np.int64),
-                predicted=(~right).astype(np.int64),
-                confidence=np.full((n, len(levels)), 0.5),
+                true=true,
+                predicted=np.where(right, true, (true + 1) % counts),
+                confidence=np.full(true.shape, 0.5),
                 reduced=np.full(n, step > 0),
             )
         )
@@ -88,17 +101,24 @@ def calibration(
     n: int = 5794,
     cap: int = 375,
     dataset: str = "cub",
+    floor: float | None = None,
 ) -> CalibrationResult:
-    """A calibration computed by c2f's own statistics; thresholds go fine to coarse."""
-    measured = predictions(table.levels, middles, tops, n, cap)
-    crossings, start = [], None
-    for i, factor in enumerate(thresholds):
-        level, coarser = table.levels[-1 - i], table.levels[-2 - i]
+    """A full sweep read by c2f's own statistics; thresholds go fine to coarse."""
+    measured = predictions(table, middles=middles, tops=tops, n=n, cap=cap)
+    asked = [*thresholds, *([] if floor is None else [floor])]
+    crossings: list[Crossing] = []
+    for i, factor in enumerate(asked):
         crossing = locate_crossing(
-            measured, level, coarser, factor, relative=relative, start=start, cap=cap
+            measured,
+            table.levels[-1 - i],
+            (*table.levels[::-1], "")[i + 1],
+            factor,
+            relative=relative,
+            start=crossings[-1].resolution if crossings else None,
+            cap=cap,
         )
         crossings.append(crossing)
-        start = crossing.resolution
+    lost = crossings.pop() if floor is not None else None
     answer = {c.next_level: c.resolution for c in crossings}
     spec = ResampleSpec()
     return CalibrationResult(
@@ -137,6 +157,29 @@ def calibration(
         images_evaluated=n * len(measured),
         warnings=(),
         provenance=provenance("calibrate", "--dataset", dataset, "--t-med", "0.8"),
+        grid=tuple(p.resolution for p in measured),
+        sweep_images=n * len(measured),
+        stopped_sweep_images=n * len(measured) // 2,
+        search="full sweep",
+        accuracy="top-1",
+        floor=lost,
+    )
+
+
+def searched(whole: CalibrationResult) -> CalibrationResult:
+    """The same as a search leaves it: each level has the points that its own answer needs."""
+    curves = []
+    for curve in whole.curves:
+        asked = [*whole.crossings, *([whole.floor] if whole.floor else [])]
+        crossing = next((c for c in asked if c.level == curve.level), None)
+        needed = {*crossing.bracket, *crossing.interval} if crossing is not None else set()
+        kept = (p for p in curve.points if p.native or p.resolution in needed)
+        curves.append(replace(curve, points=tuple(kept)))
+    return replace(
+        whole,
+        curves=tuple(curves),
+        search="bisection",
+        images_evaluated=round(0.35 * whole.sweep_images),
     )
 
 
@@ -205,3 +248,51 @@ def photograph(height: int = 375, width: int = 500) -> np.ndarray:
     green = np.where(bird, 80 + 60 * stripes, np.where(head, 90 + 80 * dots, 185 + 60 * v))
     blue = np.where(bird, 50 + 20 * dots, np.where(head, 130 + 90 * stripes, 215 + 40 * v))
     return np.stack([red, green, blue], axis=2).clip(0, 255).astype(np.uint8)
+
+
+class Page(HTMLParser):
+    """Collects text and every attribute that could cause a request; checks that tags match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.stack: list[str] = []
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag in ("td", "th"):
+            self.words.append(" ")
+        if tag not in VOID:
+            self.stack.append(tag)
+        if tag != "a":
+            names = ("src", "href", "srcset", "data", "action", "poster", "xlink:href")
+            self.sources += [value or "" for name, value in attrs if name in names]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.stack[-1:] != ["style"]:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def build(
+    calibration: CalibrationResult | None,
+    runs: Sequence[RunResult] = (),
+    *,
+    table: Taxonomy | None = None,
+    known: DatasetFacts | None = None,
+    failures: Failures = NOT_READ,
+) -> RunReport:
+    """A report with everything else made up."""
+    made = provenance("report")
+    return build_report(known or facts(), table or taxonomy(), calibration, runs, made, failures)

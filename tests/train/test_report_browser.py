@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import report_samples as samples
 from report_browser import CHROMIUM, browser
 
+from c2f_data.camera import Camera
 from c2f_data.resample import ResampleSpec
-from c2f_train.report import build_report, make_strip, write_report
+from c2f_train.report import build_report, find_failures, make_strip, write_report
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,13 +56,15 @@ LEAST_CONTRAST = """
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = samples.taxonomy()
-    measured = samples.calibration(table)
+    whole = samples.calibration(table, floor=0.6)
+    measured = replace(samples.searched(whole), camera=Camera(3000.0, 0.2))
     report = build_report(
         samples.facts(warnings=("a warning",)),
         table,
         measured,
         [samples.run(measured.levels)],
         samples.provenance("report"),
+        find_failures(measured, samples.predictions(table), table),
     )
     strip = make_strip(samples.photograph(), report.levels, ResampleSpec(), image_id="a/b.jpg" * 12)
     return write_report(tmp_path_factory.mktemp("report"), report, [strip])[0]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import report_samples as samples
+from report_samples import Page, build
 
 from c2f_data.calibration import CalibrationResult
 from c2f_data.curve import Outcome
@@ -17,69 +16,7 @@ from c2f_data.errors import ArtefactError
 from c2f_data.resample import ResampleSpec
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.config import TrainConfig
-from c2f_train.report import (
-    DatasetFacts,
-    RunReport,
-    build_report,
-    make_strip,
-    read_report,
-    render,
-    write_report,
-)
-from c2f_train.results import RunResult
-
-VOID = {"meta", "img", "br", "hr", "link", "input"}
-
-
-class Page(HTMLParser):
-    """Collects text and every attribute that could cause a request; checks that tags match."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.stack: list[str] = []
-        self.tags: list[str] = []
-        self.sources: list[str] = []
-        self.words: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self.stack == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag in ("td", "th"):
-            self.words.append(" ")
-        if tag not in VOID:
-            self.stack.append(tag)
-        if tag != "a":
-            names = ("src", "href", "srcset", "data", "action", "poster", "xlink:href")
-            self.sources += [value or "" for name, value in attrs if name in names]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.stack.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.stack[-1:] != ["style"]:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join("".join(self.words).replace("\N{NO-BREAK SPACE}", " ").split())
-
-
-def build(
-    calibration: CalibrationResult | None,
-    runs: Sequence[RunResult] = (),
-    *,
-    table: Taxonomy | None = None,
-    facts: DatasetFacts | None = None,
-) -> RunReport:
-    return build_report(
-        facts or samples.facts(),
-        table or samples.taxonomy(),
-        calibration,
-        runs,
-        samples.provenance("report"),
-    )
+from c2f_train.report import RunReport, make_strip, read_report, render, write_report
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +41,12 @@ def test_full_page_shows_the_data(full: RunReport, answered: CalibrationResult) 
     assert (full.species, full.genera, full.families) == (200, 124, 37)
     assert page.text.count(f"species can be told down to about {species.resolution} px") == 1
     assert "On these 5,794 images" in page.text
-    possible = f"{species.interval_low}–{species.interval_high} px for species"
-    assert possible in page.text
+    covering = f"is {species.interval_low}–{species.interval_high} px for species"
+    assert (
+        f"The 95 % interval of the resolution at which accuracy crosses its threshold {covering}"
+        in page.text
+    )
+    assert "possible range" not in page.text
     for curve in answered.curves:
         for point in curve.points:
             share = f"{100 * point.correct / point.n:.1f} %"
@@ -129,7 +70,7 @@ def test_the_papers_tables_are_marked(full: RunReport) -> None:
 
 
 def test_other_data_sets_get_the_papers_figures_as_other(answered: CalibrationResult) -> None:
-    report = build(answered, facts=samples.facts(dataset="mine"))
+    report = build(answered, known=samples.facts(dataset="mine"))
     text = Page(render(report)).text
     assert not report.comparable
     assert "The paper’s accuracies on Stanford Cars: another data set than mine." in text
@@ -173,7 +114,7 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
         measured,
         [samples.run(measured.levels, name=evil, correct=(290, 280, 270), n=300)],
         table=table,
-        facts=facts,
+        known=facts,
     )
     strip = make_strip(
         samples.photograph(), report.levels, ResampleSpec(), image_id=evil, classes=table.paths[0]
@@ -204,7 +145,7 @@ def test_never_below(table: Taxonomy) -> None:
     assert {c.outcome for c in measured.crossings} == {Outcome.NEVER_BELOW}
     text = Page(render(build(measured))).text
     assert "species and genera can still be told at the lowest resolution measured, 12 px" in text
-    assert "a sweep that goes lower" in text
+    assert "a grid that goes lower" in text
 
 
 def test_below_at_start(table: Taxonomy) -> None:
@@ -258,7 +199,7 @@ def test_without_a_run(answered: CalibrationResult) -> None:
 
 def test_without_a_calibration_or_images(answered: CalibrationResult) -> None:
     facts = samples.facts(train=None, test=None, fingerprint=None)
-    report = build(None, [samples.run(answered.levels)], facts=facts)
+    report = build(None, [samples.run(answered.levels)], known=facts)
     text = Page(render(report)).text
     assert text.count("MLPH reaches an accuracy of 87.3 % for species") == 1
     assert "c2f calibrate --dataset cub" in text
@@ -311,7 +252,7 @@ def test_other_numbers_of_levels(
         table, middles=middles, tops=tops, thresholds=thresholds, n=600, dataset="own"
     )
     run = samples.run(measured.levels, correct=[500] * len(levels), n=600)
-    report = build(measured, [run], table=table, facts=samples.facts(dataset="own"))
+    report = build(measured, [run], table=table, known=samples.facts(dataset="own"))
     text = Page(render(report)).text
     assert (report.r_med, report.r_low, report.species) == (None, None, None)
     assert [level.count for level in report.levels] == list(counts)
@@ -325,7 +266,7 @@ def test_stale_inputs_and_other_resolutions_are_warned_of(answered: CalibrationR
         level if level.native else replace(level, resolution=(level.resolution or 0) + 9)
         for level in answered.levels
     )
-    report = build(answered, [samples.run(other)], facts=samples.facts(fingerprint="00" * 32))
+    report = build(answered, [samples.run(other)], known=samples.facts(fingerprint="00" * 32))
     assert "their split have changed" in report.notes_on("calibration")[0]
     assert "trained at other resolutions" in report.notes_on("training")[0]
     changed = replace(answered, taxonomy_fingerprint="11" * 32)
