@@ -51,6 +51,14 @@ class Camera:
         _check_positive("a resolution in pixels", resolution)
         return self.pixels_per_metre * self.object_metres / (self.share * resolution)
 
+    def told_at(self, upper: int | None, resolution: int) -> float:
+        """Distance in metres up to which a level is told, given its crossing's bracket.
+
+        At ``upper`` accuracy was still at or above its threshold; where there is no such point,
+        ``resolution`` has to do.
+        """
+        return self.distance(resolution if upper is None else upper)
+
     def resolution(self, distance: float) -> float:
         """Resolution in pixels, not rounded, of an image that shows the object as this camera does.
 

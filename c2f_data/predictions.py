@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 from c2f_data.artefacts import atomic_path
 from c2f_data.errors import ArtefactError
 from c2f_data.tables import fixed_text, read_array, read_text
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA = "c2f-predictions"
 SCHEMA_VERSION = 1
@@ -74,6 +78,22 @@ class Predictions:
             confidence=self.confidence[chosen],
             reduced=self.reduced[chosen],
         )
+
+
+def as_frame(predictions: Predictions) -> pandas.DataFrame:
+    """A data frame: ``image_id``, ``resolution``, ``reduced``, and three columns a level."""
+    import pandas
+
+    columns: dict[str, object] = {
+        "image_id": predictions.image_ids,
+        "resolution": predictions.resolution,
+        "reduced": predictions.reduced,
+    }
+    for i, level in enumerate(predictions.levels):
+        columns[f"true_{level}"] = predictions.true[:, i]
+        columns[f"predicted_{level}"] = predictions.predicted[:, i]
+        columns[f"confidence_{level}"] = predictions.confidence[:, i]
+    return pandas.DataFrame(columns)
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:

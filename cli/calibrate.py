@@ -106,7 +106,11 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @reduction_options
 @option("--camera", type=float, help="Pixels that 1 m covers at a distance of 1 m.")
 @option("--object", "object_metres", type=float, help="Size of the object in metres.")
-@option("--share", type=SHARE, help="Share of the shorter side that it fills.  [default: 1]")
+@option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the shorter side that it fills.  [default: 1]",
+)
 @option("--sweep", default="", help="Resolutions in px, descending: 224,160,112.")
 @option(
     "--points",

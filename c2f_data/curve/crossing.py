@@ -240,9 +240,11 @@ def _interval(
 ) -> tuple[int | None, int | None]:
     """(low, high): the nearest points to the answer that are surely below and surely above.
 
-    Only one error is possible on each side: that the nearest point on the wrong side of the true
-    crossing is taken for sure. Each has half of what the confidence leaves, so the two sides
-    together keep it (the points are tested in a fixed order, outwards from the answer).
+    An end is wrong where a point on the wrong side of the true crossing is taken for sure. Points
+    are tested outwards from the answer, each with half of what the confidence leaves; accuracy
+    moves away from the threshold on either side, so the point next to the crossing has nearly all
+    of that risk. Where accuracy stays at the threshold over several points it is larger
+    (docs/calibration.md has figures).
     """
     low = next(
         (points[i].resolution for i in range(answer, len(points)) if margins[i][1] < 0), None

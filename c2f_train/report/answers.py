@@ -82,7 +82,7 @@ def _answer(c: Crossing, calibration: CalibrationResult, symbol: str) -> Answer:
         else None,
         confidence=percent_short(c.confidence),
         interval=covering(c) if known else "",
-        distance=camera.distance(c.resolution)
+        distance=camera.told_at(c.upper, c.resolution)
         if camera is not None and c.resolution is not None
         else None,
         text=_measured(c, calibration.curve(c.level)),

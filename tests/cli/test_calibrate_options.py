@@ -98,8 +98,8 @@ def test_a_camera_makes_distances_of_resolutions(
     words = (*source, *WORDS, "--t-med", 0.3, "--t-low", 0.3, *camera)
     found = c2f(*words, "--json")
     for level, distance in found.json["distances"].items():
-        resolution = crossing(found, level)["resolution"]
-        assert distance == pytest.approx(1000 * 0.2 / float(str(resolution)))
+        told_at = crossing(found, level)["upper"] or crossing(found, level)["resolution"]
+        assert distance == pytest.approx(1000 * 0.2 / float(str(told_at)))
     assert c2f(*source, *WORDS, "--camera", 1000).code == 2
 
 

@@ -23,7 +23,7 @@ from c2f_data.calibration import (
 from c2f_data.camera import Camera
 from c2f_data.curve import Outcome, accuracy_curve, locate_crossing
 from c2f_data.errors import ArtefactError
-from c2f_data.predictions import Predictions, read_predictions, write_predictions
+from c2f_data.predictions import Predictions, as_frame, read_predictions, write_predictions
 from c2f_data.provenance import collect
 from c2f_data.resample import ResampleSpec
 
@@ -74,6 +74,16 @@ def test_ids_that_look_like_values_stay_names(tmp_path: Path) -> None:
     written = predictions(("NA", "nan", "007", "1e3", "True", "a,b", 'a"b', "#1", " a ", "a\nb"))
     write_predictions(tmp_path / "p.h5", written)
     assert_same(read_predictions(tmp_path / "p.h5"), written)
+
+
+def test_predictions_as_a_data_frame() -> None:
+    found = predictions(("a", "b"))
+    frame = as_frame(found)
+    assert list(frame["image_id"]) == ["a", "b"]
+    assert set(frame["resolution"]) == {64}
+    right = frame["true_genus"] == frame["predicted_genus"]
+    assert right.tolist() == found.correct("genus").tolist()
+    assert frame["confidence_species"].tolist() == found.confidence[:, 2].tolist()
 
 
 def test_right_answers_are_counted_by_level() -> None:

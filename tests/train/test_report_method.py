@@ -134,9 +134,10 @@ def test_distance(whole: CalibrationResult) -> None:
     report = build(replace(whole, camera=Camera(3000.0, 0.2)))
     first = report.answers[0]
     assert first.resolution is not None
-    assert first.distance == pytest.approx(600 / first.resolution)
+    assert first.bracket is not None
+    assert first.distance == pytest.approx(600 / first.bracket[0])
     text = Page(render(report)).text
-    assert f"the species is told up to {600 / first.resolution:.2f} m away" in text
+    assert f"the species is told up to {600 / first.bracket[0]:.2f} m away" in text
     assert "3000 pixels a metre at a distance of 1 m, an object of 0.2 m" in text
     assert "away" not in words(whole)
 
