@@ -44,6 +44,7 @@ contracts: install ## import-linter: who may import whom
 bench: install ## measure: each benchmark in its short form
 	$(BIN)/python -m benchmarks.hierarchy
 	$(BIN)/python -m benchmarks.calibration
+	$(BIN)/python -m benchmarks.observer
 
 format: install ## rewrite files in the project's format
 	$(BIN)/ruff check --fix .

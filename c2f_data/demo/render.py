@@ -14,6 +14,9 @@ from c2f_data.demo.plumage import grating
 from c2f_data.demo.scene import FloatImage, Scene, draw_scene
 from c2f_data.demo.spec import DemoSpec
 
+#: Share of the clutter's strength that lies on the bird, too.
+CLUTTER_ON_PLUMAGE = 0.5
+
 
 def render_image(spec: DemoSpec, class_id: int, index: int) -> NDArray[np.uint8]:
     """Image `index` (0-based) of the species with 1-based `class_id`, (H, W, 3) uint8 RGB.
@@ -45,7 +48,11 @@ def render_bird(spec: DemoSpec, bird: DemoBird, scene: Scene) -> NDArray[np.uint
     _blend(canvas, _cover(figure.plumage, unit), colour * _tone(scene, figure, x, y)[..., None])
     _draw_eye(canvas, x, y, figure, unit)
     canvas = _soften(canvas, scene.softness)
-    # After the blur: focus softens the outline, never the bars, whose limit must stay known.
+    veil = scene.clutter * (1.0 - (1.0 - CLUTTER_ON_PLUMAGE) * _cover(figure.plumage, unit))
+    # Faded towards black and white: a bar that is clipped there would change the mean.
+    canvas += 4.0 * canvas * (1.0 - canvas) * veil[..., None]
+    # After the blur: focus softens the outline, never the bars, whose limit must stay known. Over
+    # the clutter, never behind it: bars cut off at an edge would leave traces at low frequencies.
     canvas += colour * (_patch(figure, x, y) * _pattern(spec, bird, scene))[..., None]
     canvas += 0.005 * scene.grain[..., None]
     return _to_levels(canvas)

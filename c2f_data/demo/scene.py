@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from c2f_data.demo.background import draw_background, fractal_noise
 from c2f_data.demo.spec import DemoSpec
+from c2f_data.demo.texture import TEXTURES, draw_clutter
 
 FloatImage = NDArray[np.float32]
 Colour = tuple[float, float, float]
@@ -19,11 +20,6 @@ Colour = tuple[float, float, float]
 LUMA = np.array((0.299, 0.587, 0.114), dtype=np.float32)
 
 _BARE_PARTS: tuple[Colour, ...] = ((0.20, 0.19, 0.20), (0.86, 0.56, 0.18), (0.72, 0.32, 0.20))
-
-# Amplitudes of the two patterns relative to the plumage. The ranges are narrow on purpose: a
-# network that has seen much fainter bars would still read them well below the limit.
-_FINE_RANGE = (0.24, 0.42)
-_COARSE_RANGE = (0.22, 0.30)
 
 # Share of birds in worn plumage, without one of the patterns. They bind accuracy to about 0.96,
 # and teach the network that a bird without bars is still a bird of its genus and family: one that
@@ -45,7 +41,7 @@ class Scene:
     towards the viewer) to the light. fine, coarse: amplitudes of the species' and the genus'
     pattern relative to the plumage. phases: radians (fine x, fine y, coarse x, coarse y).
     softness: standard deviation of the focus blur, pixels. feathers, grain: noise of deviation 1,
-    (H, W) float32.
+    (H, W) float32. clutter: added to the brightness under the patterns, (H, W) float32.
     """
 
     background: FloatImage
@@ -65,14 +61,16 @@ class Scene:
     softness: float
     feathers: FloatImage
     grain: FloatImage
+    clutter: FloatImage
 
 
 def draw_scene(spec: DemoSpec, rng: np.random.Generator) -> Scene:
     """Draw a scene from `rng` alone; it knows neither species nor genus nor family.
 
     The image's shorter side is `spec.side` pixels, its aspect 1 to 1.3; one in five is upright.
+    Textures share their scenes: the same place and pose, other amplitudes, clutter on top.
     """
-    side = spec.side
+    side, texture = spec.side, TEXTURES[spec.texture]
     long = round(side * rng.uniform(1.0, 1.3))
     height, width = (long, side) if rng.random() < 0.2 else (side, long)
     brightness = rng.uniform(0.34, 0.48)
@@ -93,13 +91,14 @@ def draw_scene(spec: DemoSpec, rng: np.random.Generator) -> Scene:
         bare=_BARE_PARTS[int(rng.integers(len(_BARE_PARTS)))],
         cap=rng.uniform(0.55, 1.35),
         light=_light(rng),
-        fine=_amplitude(rng, _FINE_RANGE),
-        coarse=_amplitude(rng, _COARSE_RANGE),
+        fine=_amplitude(rng, texture.fine),
+        coarse=_amplitude(rng, texture.coarse),
         phases=(float(phases[0]), float(phases[1]), float(phases[2]), float(phases[3])),
         # The cube keeps most pictures sharp and a few very soft.
         softness=_SOFTEST * side * rng.random() ** 3,
         feathers=fractal_noise(rng, (height, width), side / 16, 0.7),
         grain=rng.standard_normal((height, width), dtype=np.float32),
+        clutter=draw_clutter(rng, (height, width), texture),  # last: no draw before it moves
     )
 
 

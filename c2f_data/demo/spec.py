@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from c2f_data.demo.texture import TEXTURE_NAMES, TextureName
 from c2f_data.errors import C2FError
 
 #: Version of the drawing code. Raised whenever the pixels of a given spec change.
@@ -20,6 +21,7 @@ class DemoSpec:
     period_genus: period of the coarse pattern that differs between genera of a family, pixels.
     images_per_species: images of each species, training and test together.
     train_per_species: how many of them are training images.
+    texture: "plain", or "hard": fainter bars, and as much energy of noise at their period.
 
     Raises `C2FError` for values that cannot give a meaningful data set.
     """
@@ -30,6 +32,7 @@ class DemoSpec:
     period_genus: float = 24.0
     images_per_species: int = 120
     train_per_species: int = 84
+    texture: TextureName = "plain"
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -54,6 +57,10 @@ class DemoSpec:
                 f"{self.train_per_species} training images of {self.images_per_species} "
                 "leave no valid split",
                 "give every species at least one training and one test image (9999 at most)",
+            )
+        if self.texture not in TEXTURE_NAMES:
+            raise C2FError(
+                f"demo texture {self.texture!r} is unknown", f"choose {' or '.join(TEXTURE_NAMES)}"
             )
 
     @property

@@ -29,6 +29,7 @@ from c2f_data.demo import (
     render_dataset,
     render_image,
 )
+from c2f_data.demo.texture import TEXTURE_NAMES, TextureName
 from c2f_data.errors import C2FError, DataSetError
 
 Picture = NDArray[np.uint8]
@@ -127,8 +128,11 @@ def _in_one_scene(birds: list[DemoBird], spec: DemoSpec, seed: int) -> list[Pict
 
 @pytest.mark.parametrize("family", sorted({bird.family for bird in demo_birds()}))
 @pytest.mark.parametrize("level", ["species", "genus"])
-def test_relatives_have_the_same_mean_contrast_and_energy(family: str, level: str) -> None:
-    spec = DemoSpec()
+@pytest.mark.parametrize("texture", TEXTURE_NAMES)
+def test_relatives_have_the_same_mean_contrast_and_energy(
+    family: str, level: str, texture: TextureName
+) -> None:
+    spec = DemoSpec(texture=texture)
     shared = "genus_grating" if level == "species" else "species_grating"
     birds = _relatives(family, **{shared: Grating.VERTICAL})
     period = spec.period_species if level == "species" else spec.period_genus
@@ -188,8 +192,9 @@ def _copy_at(image: Picture, r: int) -> Image.Image:
     return Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
 
 
-def test_siblings_in_one_scene_are_the_same_picture_below_the_limit() -> None:
-    spec = DemoSpec()
+@pytest.mark.parametrize("texture", TEXTURE_NAMES)
+def test_siblings_in_one_scene_are_the_same_picture_below_the_limit(texture: TextureName) -> None:
+    spec = DemoSpec(texture=texture)
     r = round(0.4 * spec.limit_species)
     for seed in range(6):
         siblings = _in_one_scene(list(demo_birds()[:3]), spec, seed)
