@@ -7,6 +7,7 @@ from pathlib import Path
 
 from c2f_data.artefacts import read_json, write_json
 from c2f_data.camera import Camera
+from c2f_data.confidence import Confidence
 from c2f_data.curve import CalibrationCurve, Crossing
 from c2f_data.provenance import Provenance
 from c2f_data.resample_spec import ResampleSpec
@@ -96,6 +97,8 @@ class CalibrationResult:
         search: ``bisection`` or ``full sweep``.
         accuracy: ``top-1`` or ``class-balanced``.
         floor: where even the coarsest level falls below its threshold; None: not asked.
+        confidences: how far each level's confidences can be trusted, coarse to fine; empty in
+            results of earlier versions.
         camera: what makes a distance of a resolution; None: not given.
         warnings: one line each.
     """
@@ -119,6 +122,12 @@ class CalibrationResult:
     accuracy: str
     floor: Crossing | None
     camera: Camera | None = None
+    confidences: tuple[Confidence, ...] = ()
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """What each level's scores were divided by, coarse to fine; 1 where nothing was fitted."""
+        return tuple(confidence.temperature for confidence in self.confidences)
 
     @property
     def fraction(self) -> float:

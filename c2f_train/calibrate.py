@@ -19,7 +19,9 @@ from torch import nn
 from c2f_data.artefacts import fingerprint, remove_leftovers, write_json
 from c2f_data.calibration import CalibrationResult, write_result
 from c2f_data.index import DatasetIndex
+from c2f_data.lock import only_writer
 from c2f_data.provenance import command_line
+from c2f_train.answering import Classifier
 from c2f_train.calibration_config import RETRAINED, ROLLED_UP, CalibrateConfig
 from c2f_train.calibration_plan import Plan, make_plan
 from c2f_train.calibration_result import make_result
@@ -35,7 +37,7 @@ from c2f_train.classifier import (
 from c2f_train.data import FilePictures
 from c2f_train.device import describe_device, seed_everything
 from c2f_train.inference import extract_features
-from c2f_train.measurement import Bench, Classifier, Measurement
+from c2f_train.measurement import Bench, Measurement
 from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Progress
 
@@ -80,12 +82,18 @@ def calibrate(
     Raises:
         ConfigError: thresholds, sweep or classifier make no sense for these images.
         ImageError: an image can't be decoded; it is named.
-        ArtefactError: weights are missing, or the disk refused.
+        ArtefactError: weights are missing, another process calibrates there, or the disk refused.
     """
     seed_everything(config.seed)
     plan = make_plan(index, config, device)
     own = folder / plan.folder_name
-    remove_leftovers(own)
+    with only_writer(own):
+        return _calibrate(plan, folder, own, progress)
+
+
+def _calibrate(plan: Plan, folder: Path, own: Path, progress: Progress) -> CalibrationResult:
+    for place in (own, *own.glob("predictions*"), *own.glob("predictions*/logits")):
+        remove_leftovers(place)
     _write_split(own, plan)
     progress.note(_announcement(plan))
     for note in plan.notes:
@@ -114,10 +122,11 @@ def _search(plan: Plan, own: Path, classifiers: _Classifiers, progress: Progress
         folder=own / "predictions",
         threads=plan.config.workers,
         rolled_up=plan.config.genus_accuracy == ROLLED_UP,
+        scaled=protocol.images != "test",
     )
 
     def coarser(resolution: int) -> Measurement:
-        place = replace(bench, folder=own / f"predictions-{resolution:05d}")
+        place = replace(bench, folder=own / f"predictions-{resolution:05d}", top=resolution)
         return Measurement(place, lambda _: classifiers.trained_at(resolution))
 
     with progress.search("Measuring") as watch:

@@ -19,6 +19,7 @@ from c2f_data.resample import (
     input_cap,
 )
 from c2f_data.splits import Evaluation, make_evaluation
+from c2f_train.answering import Classifier
 from c2f_train.backbones import Backbone, build_backbone, default_input_size
 from c2f_train.calibration_config import FIXED, HIGH, MED, RETRAINED, ROLLED_UP, CalibrateConfig
 from c2f_train.classifier import FINETUNE, POOLING, PROBE, choose_kind, loaded_classifier
@@ -26,7 +27,6 @@ from c2f_train.config import Precision
 from c2f_train.device import pick_precision
 from c2f_train.external import External, ExternalRequest, load_external, parse_word
 from c2f_train.finetune import FROM_SCRATCH, PRETRAINED
-from c2f_train.measurement import Classifier
 from c2f_train.probe import PENALTY_C
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from c2f_data.calibration import CalibrationResult, LevelResolution
+from c2f_data.confidence import TemperatureFit
 from c2f_data.curve import Crossing, Outcome, accuracy_curve
 from c2f_data.provenance import collect
 from c2f_train.calibration_plan import Plan
@@ -41,7 +42,7 @@ def make_result(plan: Plan, found: Found) -> CalibrationResult:
         index_fingerprint=index.fingerprint,
         taxonomy_fingerprint=taxonomy.fingerprint,
         images_evaluated=found.images + found.trainings * plan.training_images,
-        warnings=(*index.warnings, *_warnings(plan, found.crossings)),
+        warnings=(*index.warnings, *_warnings(plan, found)),
         provenance=collect(device=describe_device(plan.device), seed=config.seed),
         grid=grid,
         sweep_images=len(grid) * protocol.n,
@@ -49,6 +50,7 @@ def make_result(plan: Plan, found: Found) -> CalibrationResult:
         search="full sweep" if config.full_curve else "bisection",
         accuracy="class-balanced" if config.balanced else "top-1",
         floor=found.floor,
+        confidences=found.confidences,
     )
 
 
@@ -60,7 +62,7 @@ def _stopped_sweep(grid: Sequence[int], crossings: Sequence[Crossing]) -> int:
     return sum(1 for r in grid if r >= min(answers)) if answers else 1
 
 
-def _warnings(plan: Plan, crossings: Sequence[Crossing]) -> list[str]:
+def _warnings(plan: Plan, found: Found) -> list[str]:
     dataset, protocol = plan.index.dataset, plan.protocol
     warnings = []
     if plan.external and protocol.images != "test":
@@ -68,7 +70,7 @@ def _warnings(plan: Plan, crossings: Sequence[Crossing]) -> list[str]:
             f"{protocol.classifier} may have been trained on the measured images: if so, measure "
             "on the test images (--images test)"
         )
-    for crossing in crossings:
+    for crossing in found.crossings:
         what = f"{crossing.level} accuracy"
         if crossing.outcome is Outcome.NOT_MONOTONE:
             warnings.append(
@@ -84,6 +86,11 @@ def _warnings(plan: Plan, crossings: Sequence[Crossing]) -> list[str]:
                 f"the crossing at {crossing.resolution} px is limited by network input: "
                 f"the sweep starts at {protocol.cap} px"
             )
+    if any(confidence.fit is TemperatureFit.NOT_KEPT for confidence in found.confidences):
+        warnings.append(
+            "confidences are as the classifier gave them: its scores at native resolution were "
+            "not kept (too many, or from an earlier version)"
+        )
     if dataset == "cub" and protocol.weights != "from scratch":
         warnings.append(
             "CUB-200-2011 and ImageNet share some images: pretrained weights may have seen them"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from c2f_data.confidence import Confidence
 from c2f_data.curve import Crossing, CrossingSearch, Outcome
 from c2f_data.curve.crossing import Question
 from c2f_data.curve.search import Step
@@ -26,6 +27,7 @@ class Found:
         floor: where even the coarsest level falls below its threshold; None: not asked.
         predictions: per level, coarse to fine, the resolutions that its classifier was measured at
             on all images, highest first.
+        confidences: one a level, coarse to fine.
         images: answers of networks that were asked for, over all resolutions.
         trainings: times that classifiers had to be trained again, beside those of I_high.
     """
@@ -33,6 +35,7 @@ class Found:
     crossings: tuple[Crossing, ...]
     floor: Crossing | None
     predictions: tuple[tuple[Predictions, ...], ...]
+    confidences: tuple[Confidence, ...]
     images: int
     trainings: int
 
@@ -80,12 +83,13 @@ def search_levels(
         stages[position] = stage
         crossings.append(_search(plan, stage, position, start, len(grid), watch))
     floor = crossings.pop() if plan.config.floor else None
+    measured = [stages.get(position, stage).measurement for position in range(len(levels))]
     return Found(
         crossings=tuple(crossings),
         floor=floor,
-        predictions=tuple(
-            tuple(stages.get(position, stage).measurement.complete())
-            for position in range(len(levels))
+        predictions=tuple(tuple(own.complete()) for own in measured),
+        confidences=tuple(
+            own.confidence(level) for level, own in zip(levels, measured, strict=True)
         ),
         images=stage.measurement.images_evaluated + stage.spent,
         trainings=_trainings(plan, measurement, apart=stage is not first),

@@ -2,52 +2,42 @@
 
 The images come in the search's random order, cut into blocks. A block is the unit of work: it is
 evaluated as a whole, always in the same batches, and stored when it is done. So an answer depends
-neither on which search asked for it nor on where an earlier run was interrupted.
+neither on which search asked for it nor on where an earlier run was interrupted. Confidences are
+scaled by temperatures that are fitted at the first resolution, see :mod:`c2f_train.temperature`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from c2f_data.confidence import Confidence
 from c2f_data.curve.search import batch_size, image_order
-from c2f_data.decode import decode_file
 from c2f_data.errors import ArtefactError
 from c2f_data.index import DatasetIndex
 from c2f_data.predictions import Predictions, read_predictions, write_predictions
 from c2f_data.resample import Pixels, ResampleSpec, reduce, to_input
 from c2f_data.splits import Evaluation
+from c2f_train.answering import (
+    Classifiers,
+    DecodedImages,
+    all_logits,
+    answers_of,
+    batches,
+    roll_up,
+    share_trunk_of,
+)
 from c2f_train.config import Precision
 from c2f_train.device import autocast
-from c2f_train.inference import BATCH, to_device
-from c2f_train.model import HierarchicalClassifier
-
-# Decoded images are kept in memory up to this many bytes, so that each is decoded once however
-# many resolutions are measured; what does not fit is decoded again.
-CACHE_BYTES = 4 * 1024**3
-
-
-class Classifier(Protocol):
-    """What is measured: scores of every level, coarse to fine, from one pass."""
-
-    def all_logits(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) uint8 to one tensor a level, (B, classes) or wider.
-
-        Columns beyond the level's classes stand for answers outside the data set.
-        """
-
-
-# The classifiers for a resolution (None: untouched images), one a fold.
-Classifiers = Callable[[int | None], Sequence[Classifier]]
+from c2f_train.inference import to_device
+from c2f_train.temperature import Scaling
 
 
 @dataclass(frozen=True)
@@ -59,6 +49,8 @@ class Bench:
         folder: one file of predictions a resolution.
         threads: that decode and resize; 0: one a core.
         rolled_up: the coarser levels' answers are sums over the finest level's classes.
+        top: resolution in pixels that is measured first, on all images; None: the cap.
+        scaled: fit temperatures there. Never for test images: their labels must tune nothing.
     """
 
     index: DatasetIndex
@@ -70,6 +62,8 @@ class Bench:
     folder: Path
     threads: int = 0
     rolled_up: bool = False
+    top: int | None = None
+    scaled: bool = False
 
 
 class Measurement:
@@ -86,9 +80,12 @@ class Measurement:
         self._order = image_order(self.n, bench.evaluation.seed)
         self._back = np.argsort(self._order)
         self._block = batch_size(self.n)
+        self._top = bench.cap if bench.top is None else bench.top
+        levels = bench.index.taxonomy.levels
+        self._scaling = Scaling(bench.folder, levels, self.n, fit=bench.scaled)
         self._done: dict[int, Predictions] = {}
         self._asked: dict[int, int] = {}
-        self._decoded = _Decoded(bench.index)
+        self._decoded = DecodedImages(bench.index)
         self._counts = np.asarray([len(nodes) for nodes in bench.index.taxonomy.nodes])
         self._ancestors = torch.from_numpy(bench.index.taxonomy.codes).to(bench.device)
         self._codes = bench.index.taxonomy.codes[
@@ -128,6 +125,10 @@ class Measurement:
             self._done[r].rows(self._back) for r, asked in self.asked.items() if asked == self.n
         ]
 
+    def confidence(self, level: str) -> Confidence:
+        """How far a level's confidences can be trusted, where all images were measured."""
+        return self._scaling.confidence(level, self.complete())
+
     def classes(self, level: str) -> NDArray[np.int64]:
         """(n,) the true class of each image at a level."""
         column = self._bench.index.taxonomy.level_index(level)
@@ -141,6 +142,16 @@ class Measurement:
             done = _joined(done, self._evaluate(resolution, rows))
             write_predictions(self._path(resolution), done)
             self._done[resolution] = done
+        if resolution == self._top and len(done.image_ids) == self.n and not self._scaling.settled:
+            self._scale(done)
+
+    def _scale(self, top: Predictions) -> None:
+        """Fit the temperatures; those of the top resolution's confidences are stored anew."""
+        scaled = self._scaling.settle(top)
+        if not np.array_equal(scaled.confidence, top.confidence):
+            write_predictions(self._path(self._top), scaled)
+        self._done[self._top] = scaled
+        self._scaling.finish()
 
     def _stored(self, resolution: int) -> Predictions:
         if resolution not in self._done:
@@ -190,32 +201,40 @@ class Measurement:
             reduced=np.zeros(rows.size, np.bool_) if native else np.asarray(sides) > resolution,
         )
 
-    @torch.inference_mode()
     def _evaluate(self, resolution: int, rows: NDArray[np.int64]) -> Predictions:
         bench = self._bench
         native = None if resolution == bench.cap else resolution
+        # Before inference mode: for some protocols this trains them.
         models = self._classifiers(native)
+        levels = len(bench.index.taxonomy.levels)
+        temperatures = (1.0,) * levels if resolution == self._top else self._scaling.values
+        scores: list[tuple[NDArray[np.int64], list[Tensor]]] = []
         folds = np.asarray(bench.evaluation.folds)[rows]
-        predicted = np.zeros((rows.size, len(bench.index.taxonomy.levels)), np.int64)
+        predicted = np.zeros((rows.size, levels), np.int64)
         confidence = np.zeros(predicted.shape)
         sides = np.zeros(rows.size, np.int64)
-        with ThreadPoolExecutor(bench.threads or os.cpu_count() or 1) as threads:
+        with (
+            torch.inference_mode(),
+            ThreadPoolExecutor(bench.threads or os.cpu_count() or 1) as threads,
+        ):
             views = [threads.submit(self._view, int(row), native) for row in rows]
-            for chosen in _batches(folds, shared=_share_trunk(models)):
+            for chosen in batches(folds, shared=share_trunk_of(models)):
                 seen = [views[i].result() for i in chosen]
                 sides[chosen] = [side for _, side in seen]
                 images = torch.from_numpy(np.stack([pixels for pixels, _ in seen]))
                 with autocast(bench.device, bench.precision):
-                    logits = _logits(
+                    logits = all_logits(
                         models, folds[chosen], to_device(images.movedim(-1, -3), bench.device)
                     )
                 if bench.rolled_up:
                     logits = roll_up(logits[-1], self._ancestors)
-                best = [each.float().softmax(dim=1).max(dim=1) for each in logits]
-                answers = torch.stack([b.indices for b in best], dim=1).cpu().numpy()
+                if resolution == self._top and self._scaling.wants(logits):
+                    scores.append((chosen, logits))
+                answers, confidence[chosen] = answers_of(logits, temperatures)
                 # Someone's own classifier may answer with a class that the data set does not have.
                 predicted[chosen] = np.minimum(answers, self._counts)
-                confidence[chosen] = torch.stack([b.values for b in best], dim=1).cpu().numpy()
+        if scores:  # before the predictions, so that no answer is stored without them
+            self._scaling.keep(int(self._back[rows[0]]), scores)
         return self._predictions(resolution, rows, predicted, confidence, sides)
 
     def _view(self, row: int, resolution: int | None) -> tuple[Pixels, int]:
@@ -224,80 +243,6 @@ class Measurement:
         spec = self._bench.spec
         seen = pixels if resolution is None else reduce(pixels, resolution, spec)
         return np.ascontiguousarray(to_input(seen, spec)), min(pixels.shape[:2])
-
-
-def roll_up(logits: Tensor, ancestors: Tensor) -> list[Tensor]:
-    """Log-probabilities of every level: a class has the sum of its children's.
-
-    Args:
-        logits: (B, classes) of the finest level.
-        ancestors: (classes, levels) ids of each class and of its ancestors, coarse to fine.
-    """
-    shares = logits.float().softmax(dim=1)
-    rolled = []
-    for level in range(ancestors.shape[1]):
-        ids = ancestors[:, level]
-        sums = torch.zeros(len(shares), int(ids.max()) + 1, device=shares.device)
-        rolled.append(sums.index_add_(1, ids, shares).clamp_min(1e-30).log())
-    return rolled
-
-
-class _Decoded:
-    """Decoded images, kept while there is room. Several threads may ask at once."""
-
-    def __init__(self, index: DatasetIndex) -> None:
-        self._index = index
-        self._kept: dict[int, Pixels] = {}
-        self._left = CACHE_BYTES
-
-    def pixels(self, position: int) -> Pixels:
-        kept = self._kept.get(position)
-        if kept is not None:
-            return kept
-        path, box = self._index.path(position), self._index.records[position].box
-        pixels = decode_file(path, box).pixels
-        if pixels.nbytes <= self._left:
-            self._kept[position] = pixels
-            self._left -= pixels.nbytes
-        return pixels
-
-
-def _share_trunk(models: Sequence[Classifier]) -> bool:
-    """Whether one pass through one trunk serves the classifiers of every fold."""
-    trunks = {
-        id(model.backbone) if isinstance(model, HierarchicalClassifier) else id(model)
-        for model in models
-    }
-    return len(trunks) == 1
-
-
-def _batches(folds: NDArray[np.int64], *, shared: bool) -> Iterator[NDArray[np.int64]]:
-    """Positions of a block's images, a batch at a time; without a shared trunk, fold by fold."""
-    groups = [np.arange(folds.size)]
-    if not shared:
-        groups = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-    for group in groups:
-        for start in range(0, group.size, BATCH):
-            yield group[start : start + BATCH]
-
-
-def _logits(models: Sequence[Classifier], folds: NDArray[np.int64], images: Tensor) -> list[Tensor]:
-    """Scores of every level; each image's by the classifiers of its own fold."""
-    used = np.unique(folds)
-    first = models[int(used[0])]
-    if used.size == 1 or not isinstance(first, HierarchicalClassifier):
-        return first.all_logits(images)
-    features = first.features(images)
-    logits = []
-    for level in range(len(first.counts)):
-        rows = torch.zeros(len(images), first.counts[level], device=features.device)
-        for fold in used:
-            model = models[int(fold)]
-            assert isinstance(model, HierarchicalClassifier)
-            own = torch.from_numpy(np.flatnonzero(folds == fold)).to(features.device)
-            rows[own] = model.classify(features[own], level).float()
-        logits.append(rows)
-    return logits
 
 
 def _joined(one: Predictions, more: Predictions) -> Predictions:

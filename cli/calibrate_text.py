@@ -19,10 +19,12 @@ def lines(result: CalibrationResult) -> list[str]:
         shown.append(describe(crossing, n))
         if result.camera is not None and crossing.resolution is not None:
             shown.append(
-                f"  as seen by that camera: up to {result.camera.distance(crossing.resolution):.3g}"
+                f"  as seen by that camera: up to {_distance(result, crossing):.3g}"
                 f" m away the {crossing.level} is told"
             )
-    return shown + ([describe_floor(result.floor, n)] if result.floor is not None else [])
+    if result.floor is not None:
+        shown.append(describe_floor(result.floor, n))
+    return shown + ([describe_confidences(result)] if result.confidences else [])
 
 
 def summary(result: CalibrationResult, shards: str | None) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def summary(result: CalibrationResult, shards: str | None) -> dict[str, Any]:
         "crossings": result.crossings,
         "floor": result.floor,
         "distances": {
-            crossing.level: result.camera.distance(crossing.resolution)
+            crossing.level: _distance(result, crossing)
             for crossing in result.crossings
             if result.camera is not None and crossing.resolution is not None
         },
@@ -43,6 +45,8 @@ def summary(result: CalibrationResult, shards: str | None) -> dict[str, Any]:
         "search": result.search,
         "protocol": result.protocol,
         "native_accuracy": {curve.level: curve.native.accuracy for curve in result.curves},
+        "temperatures": result.temperatures,
+        "confidences": result.confidences,
         "images_evaluated": result.images_evaluated,
         "sweep_images": result.sweep_images,
         "stopped_sweep_images": result.stopped_sweep_images,
@@ -54,7 +58,7 @@ def summary(result: CalibrationResult, shards: str | None) -> dict[str, Any]:
 
 
 def describe(crossing: Crossing, n: int) -> str:
-    """One line a crossing, with n, the bracket and the range that the intervals leave."""
+    """One line a crossing, with n, the bracket and its interval."""
     of = f"{crossing.factor:g} of its native accuracy" if crossing.relative else ""
     threshold = f"{crossing.threshold:.3f}" + (f" ({of})" if of else "")
     if crossing.resolution is None:
@@ -85,14 +89,38 @@ def describe_floor(floor: Crossing, n: int) -> str:
     )
 
 
+def describe_confidences(result: CalibrationResult) -> str:
+    """One line on how far the confidences are off, fine to coarse, and what they were scaled by."""
+    from c2f_data.confidence import TemperatureFit
+
+    levels = result.confidences[::-1]
+    where = "" if len({v.resolution for v in levels}) > 1 else " at native resolution"
+    if levels[0].fit is not TemperatureFit.FITTED:
+        errors = ", ".join(f"{v.level} {v.ece_after:.3f}" for v in levels)
+        return f"Expected calibration error{where}: {errors} (temperature {levels[0].fit})."
+    errors = ", ".join(
+        f"{v.level} {v.ece_after:.3f} (unscaled {v.ece_before:.3f}, T = {v.temperature:.2f})"
+        for v in levels
+    )
+    return f"Expected calibration error{where}: {errors}; {levels[0].fit}."
+
+
 def cost(result: CalibrationResult) -> str:
     """What the search evaluated, beside a full sweep and one that stops at each crossing."""
+    if result.images_evaluated == 0:
+        return "Read off stored predictions: no image went through a network."
     stopped = result.images_evaluated / result.stopped_sweep_images
     return (
         f"Evaluated {result.images_evaluated:,} of {result.sweep_images:,} images x resolutions "
         f"({result.fraction:.0%} of the full sweep, {stopped:.0%} of one that stops at the last "
         "crossing)."
     )
+
+
+def _distance(result: CalibrationResult, crossing: Crossing) -> float:
+    assert result.camera is not None
+    assert crossing.resolution is not None
+    return result.camera.told_at(crossing.upper, crossing.resolution)
 
 
 def _range(crossing: Crossing) -> str:

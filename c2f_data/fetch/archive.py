@@ -14,7 +14,7 @@ from typing import Any
 from c2f_data.artefacts import fsync_folder, sha256_file
 from c2f_data.errors import ConfigError, DataSetError
 from c2f_data.fetch.resume import Patience, RemoteFile, ResumingDownload, shown
-from c2f_data.shards.lock import only_writer
+from c2f_data.lock import only_writer
 from c2f_data.sources.locate import cache_folder
 
 # The record's page, with this size and checksum: https://data.caltech.edu/records/65de6-vp158

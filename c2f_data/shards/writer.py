@@ -13,9 +13,9 @@ from pathlib import Path
 from c2f_data.artefacts import disk_error, remove_leftovers
 from c2f_data.errors import ArtefactError
 from c2f_data.index import DatasetIndex
+from c2f_data.lock import only_writer
 from c2f_data.provenance import Provenance
 from c2f_data.resample_spec import Reduction
-from c2f_data.shards.lock import only_writer
 from c2f_data.shards.manifest import (
     MANIFEST,
     ShardManifest,

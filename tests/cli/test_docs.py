@@ -6,7 +6,10 @@ import io
 import re
 import shlex
 import tomllib
+from dataclasses import fields
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import click
 import h5py
@@ -14,9 +17,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from scipy.stats import norm
 
+from benchmarks.calibration import THRESHOLD
+from benchmarks.curves import CURVES, crossing_of
 from c2f_cli.main import c2f, run
+from c2f_data.calibration import CalibrationResult
 from c2f_data.checkup.findings import Finding
+from c2f_data.curve import CrossingSearch, Outcome, wilson
+from c2f_data.curve.crossing import Question
+from c2f_data.curve.search import Step
 from c2f_data.hierarchy.builtin import builtin_taxonomy
 from c2f_data.hierarchy.cars_rules import RULES
 from c2f_data.hierarchy.cub_editions import EDITIONS
@@ -35,18 +45,25 @@ def printed_commands() -> list[tuple[Path, tuple[str, ...]]]:
     found = []
     for page in PAGES:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line, comments=True)
-                if words[:1] == ["c2f"]:
-                    found.append((page, tuple(words[1:])))
+            lines = block.replace("\\\n", " ").splitlines()
+            ours = (line for line in lines if line.startswith("c2f "))
+            found.extend((page, tuple(shlex.split(line, comments=True)[1:])) for line in ours)
     return found
 
 
-def snippet(name: str) -> str:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def snippet(name: str, page: str = "README.md") -> str:
+    text = (ROOT / page).read_text(encoding="utf-8")
     match = re.search(rf"<!-- snippet: {name} -->\n```python\n(.*?)```", text, re.DOTALL)
     assert match is not None
     return match[1]
+
+
+def table(page: str, head: str) -> list[tuple[str, ...]]:
+    """The cells of the table whose first line begins so, a tuple a row."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(head)) + 2
+    rows = takewhile(lambda line: line.startswith("|"), lines[start:])
+    return [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in rows]
 
 
 def test_the_readmes_five_lines_read_an_image(tmp_path: Path) -> None:
@@ -72,6 +89,73 @@ def test_the_readmes_five_lines_read_an_image(tmp_path: Path) -> None:
     assert isinstance(image, Image.Image)
     assert image.size == (30, 25)
     assert labels == {"family": 0, "genus": 0, "species": 0}
+
+
+def test_the_worked_example_finds_what_is_printed() -> None:
+    """The snippet's answer, its cost, and what it asked for, step by step."""
+    names: dict[str, Any] = {}
+    exec(snippet("find-a-crossing", "docs/calibration.md"), names)
+    found = names["found"]
+    truth = 60 * 2 ** float(norm.ppf(0.8))
+    assert (found.bracket, found.interval, round(truth, 1)) == ((80, 112), (80, 160), 107.5)
+    text = " ".join((ROOT / "docs/calibration.md").read_text(encoding="utf-8").split())
+    total = len(names["grid"]) * 500
+    cost = f"{found.images_evaluated:,} of {total:,}, {found.images_evaluated / total:.0%}"
+    assert cost.replace("%", " %") in text
+    for right in (338, 403, 465):
+        low, high = wilson(right, 500)
+        assert f"{low:.3f} to {high:.3f}" in text
+
+    steps: list[Step] = []
+    search = CrossingSearch(names["score"], names["grid"], 500, seed=0, watch=steps.append)
+    search.find(0.8, Question())
+    said = {True: "below", False: "at or above"}
+    decided = dict.fromkeys(
+        (str(s.resolution), str(s.right), str(s.seen), said[s.below])
+        for s in steps
+        if s.below is not None
+    )
+    assert [row[1:] for row in table("docs/calibration.md", "| step |")] == list(decided)
+
+
+def test_the_costs_that_are_printed_are_of_the_curves_of_the_benchmark() -> None:
+    """Names and true crossings; the rest takes minutes, and the command stands beside it."""
+    printed = {row[0].strip("`"): row[1] for row in table("docs/calibration.md", "| curve |")}
+    truths = {name: crossing_of(curve, THRESHOLD) for name, curve in CURVES.items()}
+    assert printed == {name: "" if t is None else f"{t:.1f}" for name, t in truths.items()}
+
+
+def test_options_named_in_the_texts_exist() -> None:
+    known = {
+        word
+        for command in c2f.commands.values()
+        for parameter in command.params
+        for word in parameter.opts
+    }
+    elsewhere = {"--runs", "--points", "--images"}  # of the benchmarks
+    for page in PAGES:
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", page.read_text(encoding="utf-8")))
+        assert named <= known | elsewhere, f"{page.name}: {named - known - elsewhere}"
+
+
+def test_the_outcomes_that_are_explained_are_those_of_the_code() -> None:
+    rows = table("docs/calibration.md", "| outcome |")
+    assert {row[0].strip("`") for row in rows} == {outcome.value for outcome in Outcome}
+
+
+def test_the_keys_of_a_result_are_those_that_are_explained() -> None:
+    explained = set(
+        re.findall(r"`(\w+)`", " ".join(r[0] for r in table("docs/formats.md", "| key |")))
+    )
+    also = {
+        "dataset",
+        "layout",
+        "index_fingerprint",
+        "taxonomy_fingerprint",
+        "warnings",
+        "provenance",
+    }
+    assert explained | also == {field.name for field in fields(CalibrationResult)}
 
 
 def test_every_command_has_help_with_an_example() -> None:

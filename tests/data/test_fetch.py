@@ -23,7 +23,7 @@ from c2f_data.errors import ArtefactError, C2FError, ConfigError, DataSetError
 from c2f_data.fetch import archive, resume
 from c2f_data.fetch.archive import CUB, STAGING, Fetched, fetch
 from c2f_data.fetch.resume import Patience, RemoteFile
-from c2f_data.shards.lock import only_writer
+from c2f_data.lock import only_writer
 
 CONTENT = random.Random(0).randbytes(600_000)
 SIZE = len(CONTENT)

@@ -10,8 +10,8 @@ from shards_cases import SPEC, TAXONOMY, levels, make_index, tree
 
 from c2f_data.errors import ArtefactError, ConfigError, DataSetError, ImageError
 from c2f_data.index import DatasetIndex
+from c2f_data.lock import only_writer
 from c2f_data.shards.build import build_shard
-from c2f_data.shards.lock import only_writer
 from c2f_data.shards.manifest import read_manifest
 from c2f_data.shards.reader import ShardReader
 from c2f_data.shards.schema import make_plan, plan_levels

@@ -24,14 +24,16 @@ from train_samples import (
 
 from c2f_data.calibration import CalibrationResult, read_result
 from c2f_data.curve import Outcome
-from c2f_data.errors import ConfigError
+from c2f_data.errors import ArtefactError, ConfigError
 from c2f_data.index import DatasetIndex
+from c2f_data.lock import only_writer
 from c2f_data.predictions import Predictions, read_predictions
 from c2f_data.stored import Thresholds, ask_again, read_stored
 from c2f_train import calibration_plan, checkpoint
+from c2f_train.answering import roll_up
 from c2f_train.calibrate import CalibrateConfig, calibrate
 from c2f_train.checkpoint import load_models
-from c2f_train.measurement import Measurement, roll_up
+from c2f_train.measurement import Measurement
 from c2f_train.progress import Silent
 
 SWEEP = (64, 48, 36, 28, 16, 8, 6, 4, 3, 2)
@@ -245,6 +247,26 @@ def test_retraining_at_each_resolution_is_another_protocol(
     assert result.images_evaluated == images
     again = calibrate(index, config, tmp_path, CPU, Silent())
     assert plain(again) == plain(result)
+
+
+def test_fine_tuning_again_during_a_search(index: DatasetIndex, tmp_path: Path) -> None:
+    """Training in the middle of measuring, which itself keeps no gradients."""
+    config = replace(CONFIG, classifier="finetune", epochs=1, sweep=(36, 3), relative=True)
+    config = replace(config, training="retrained", full_curve=True)
+    result = calibrate(index, config, tmp_path, CPU, recorder := Recorder())
+    again = [what for what in recorder.steps if what.startswith("Training on images at")]
+    assert again == ["Training on images at 36 px", "Training on images at 3 px"]
+    assert len(list(tmp_path.glob("*/classifier-r*"))) == 2
+    assert result.images_evaluated == 3 * N + 2 * 64
+
+
+def test_two_processes_do_not_calibrate_into_one_folder(
+    index: DatasetIndex, tmp_path: Path
+) -> None:
+    calibrate(index, CONFIG, tmp_path, CPU, Silent())
+    (own,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    with only_writer(own), pytest.raises(ArtefactError, match="is writing here"):
+        calibrate(index, CONFIG, tmp_path, CPU, Silent())
 
 
 def test_the_genus_classifier_can_be_trained_at_r_med(
