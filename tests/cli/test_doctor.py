@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 import time
 from pathlib import Path
@@ -171,7 +172,12 @@ def test_an_interrupt_is_one_line(
 
     monkeypatch.setattr("c2f_data.checkup.scan.decode_bytes", decode)
     before = threading.active_count()
-    answer = examine(c2f, birds, "--jobs", 2)
+    # A shell's background jobs, and so their tests, ignore Ctrl-C unless told otherwise.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        answer = examine(c2f, birds, "--jobs", 2)
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert answer.code == 130
     assert answer.out == ""
     assert answer.err.splitlines()[-1].startswith("Interrupted.")

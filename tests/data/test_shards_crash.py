@@ -36,6 +36,8 @@ def progress(done, total):
         os.kill(who, getattr(signal, sys.argv[4]))
 
 if __name__ == "__main__":
+    # A shell's background jobs, and so what they start, ignore Ctrl-C unless told otherwise.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     root = Path(sys.argv[2])
     write_shards(make_index(root), levels(), SPEC, root / "shards", jobs=int(sys.argv[3]),
                  progress=progress)
