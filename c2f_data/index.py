@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from c2f_data.artefacts import fingerprint
-from c2f_data.decode import Box, native_size
+from c2f_data.decode import Box, Pixels, decode_file, native_size
 from c2f_data.errors import DataSetError
 from c2f_data.taxonomy import Taxonomy
 
@@ -103,6 +103,10 @@ class DatasetIndex:
     def path(self, position: int) -> Path:
         """Absolute path of an image."""
         return self.root / self.records[position].path
+
+    def pixels(self, position: int) -> Pixels:
+        """(height, width, 3) uint8 of an image, or of its box. Raises ImageError."""
+        return decode_file(self.path(position), self.records[position].box).pixels
 
     def shorter_side(self, position: int) -> int:
         """Native shorter side in pixels, of the box where there is one. Raises ImageError."""

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from c2f_data.decode import decode_file
 from c2f_data.index import DatasetIndex
 from c2f_data.resample import Pixels
 from c2f_train.inference import BATCH
@@ -76,8 +75,7 @@ class DecodedImages:
         kept = self._kept.get(position)
         if kept is not None:
             return kept
-        path, box = self._index.path(position), self._index.records[position].box
-        pixels = decode_file(path, box).pixels
+        pixels = self._index.pixels(position)
         if pixels.nbytes <= self._left:
             self._kept[position] = pixels
             self._left -= pixels.nbytes

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from c2f_data.camera import Camera
 from c2f_data.curve.margins import CONFIDENCE
 from c2f_data.errors import ConfigError
 from c2f_data.resample import DEFAULT_LOWEST, DEFAULT_POINTS
@@ -18,7 +19,7 @@ CANONICAL = Reduction()
 GRID_POINTS = DEFAULT_POINTS + 1
 HIGH, MED = "high", "med"
 FIXED, RETRAINED = "fixed", "retrained"
-OWN, ROLLED_UP = "own", "rolled-up"
+ROLLED_UP = "rolled-up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class CalibrateConfig:
             resolution that is measured.
         genus_train: ``high``: the coarser levels' classifiers are trained on I_high; ``med``: at
             the finer level's answer.
+        camera: makes distances of the answers; no part of what is measured.
         genus_accuracy: ``own`` classifiers of the coarser levels, or ``rolled-up`` from the finest.
         epochs: of fine-tuning; None: the recipe's.
     """
@@ -78,6 +80,7 @@ class CalibrateConfig:
     genus_train: Literal["high", "med"] = "high"
     genus_accuracy: Literal["own", "rolled-up"] = "own"
     epochs: int | None = None
+    camera: Camera | None = None
     precision: str = "auto"
     seed: int = 0
     workers: int = 0

@@ -51,6 +51,7 @@ def make_result(plan: Plan, found: Found) -> CalibrationResult:
         accuracy="class-balanced" if config.balanced else "top-1",
         floor=found.floor,
         confidences=found.confidences,
+        camera=config.camera,
     )
 
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from c2f_data.decode import decode_file
 from c2f_data.errors import C2FError
 from c2f_data.index import DatasetIndex
 from c2f_data.resample import Pixels, ResampleSpec, enlarge, reduce, to_input
@@ -41,8 +40,7 @@ class FilePictures:
 
     def pixels(self, position: int) -> Pixels:
         """(height, width, 3) uint8, upright RGB. Raises ImageError naming a damaged file."""
-        row = self.positions[position]
-        return decode_file(self.index.path(row), self.index.records[row].box).pixels
+        return self.index.pixels(self.positions[position])
 
 
 @dataclass(frozen=True)

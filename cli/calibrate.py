@@ -151,7 +151,6 @@ def calibrate(**o: Any) -> int:
     Example:
       c2f calibrate --dataset cub --root CUB_200_2011 --t-med 0.8 --t-low 0.8
     """
-    from c2f_data.calibration import write_result
     from c2f_train.calibrate import calibrate as run_calibration
     from c2f_train.device import pick_device
 
@@ -166,13 +165,10 @@ def calibrate(**o: Any) -> int:
     choice = ensure_demo(name, choice, console)
     index, folder, source = open_dataset(workspace, choice)
     console.note(f"Data set: {name} ({index.root}), {len(index.records)} images.")
-    config = _config(o, index.taxonomy, name)
+    config = _config(o, index.taxonomy, name, camera)
     folder.write_source(source)
     write_taxonomy(folder.hierarchy, index.taxonomy)
     result = run_calibration(index, config, folder.calibration, device, console)
-    if camera is not None:
-        result = replace(result, camera=camera)
-        write_result(folder.result, result)
     workspace.set_current(name)
     shards: str | None = None
     if result.answered and not o["no_shards"]:
@@ -229,7 +225,7 @@ def _camera(o: dict[str, Any]) -> Camera | None:
     return Camera(o["camera"], o["object_metres"], o["share"] or 1.0)
 
 
-def _config(o: dict[str, Any], taxonomy: Taxonomy, dataset: str) -> Any:
+def _config(o: dict[str, Any], taxonomy: Taxonomy, dataset: str, camera: Camera | None) -> Any:
     from c2f_train.calibrate import CalibrateConfig
 
     return CalibrateConfig(
@@ -258,6 +254,7 @@ def _config(o: dict[str, Any], taxonomy: Taxonomy, dataset: str) -> Any:
         training=o["protocol"],
         genus_train=o["genus_train"],
         genus_accuracy=o["genus_accuracy"],
+        camera=camera,
         epochs=o["epochs"],
         precision=o["precision"],
         seed=o["seed"],

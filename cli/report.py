@@ -123,7 +123,6 @@ def _runs(folder: DatasetFolder, first: str | None) -> list[RunResult]:
 
 def _strips(index: DatasetIndex, page: RunReport, runs: list[RunResult]) -> list[Strip]:
     """The first test image (or the first image) at every level's resolution."""
-    from c2f_data.decode import decode_file
     from c2f_data.index import TEST
     from c2f_data.resample import ResampleSpec
     from c2f_train.report import make_strip
@@ -137,7 +136,7 @@ def _strips(index: DatasetIndex, page: RunReport, runs: list[RunResult]) -> list
     record = index.records[int(chosen)]
     return [
         make_strip(
-            decode_file(index.path(int(chosen)), record.box).pixels,
+            index.pixels(int(chosen)),
             page.levels,
             spec,
             image_id=record.image_id,

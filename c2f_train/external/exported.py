@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from c2f_data.artefacts import sha256_file
 from c2f_data.errors import ConfigError
-from c2f_train.external.normalise import DEFAULT, NAMED, Normalisation, Normalised
+from c2f_train.external.normalise import Normalisation, given_bytes
 from c2f_train.external.source import Source, first_line, square
 from c2f_train.external.words import Word
 
@@ -49,18 +49,11 @@ def open_exported(
         from torch.export.passes import move_to_device_pass
 
         program = move_to_device_pass(program, device)
-    network: nn.Module = _Program(program.module())
-    if dtype is torch.uint8:
-        if normalisation is not None:
-            raise ConfigError(
-                f"--normalise with {path.name}, which takes bytes", "Leave --normalise out."
-            )
-    elif dtype.is_floating_point:
-        network = Normalised(network, normalisation or NAMED[DEFAULT], dtype)
-    else:
+    if not (dtype is torch.uint8 or dtype.is_floating_point):
         raise ConfigError(
             f"{path.name} takes {dtype}", "Export it for uint8 or float images (B, 3, H, W)."
         )
+    network = given_bytes(_Program(program.module()), normalisation, dtype, path.name)
     side = square((shape[2], shape[3]), path.name)
     return Source(
         network=network,

@@ -61,6 +61,21 @@ def parse_normalisation(text: str) -> Normalisation:
     return Normalisation(cast("Triple", values[0]), cast("Triple", values[1]))
 
 
+def given_bytes(
+    network: nn.Module, normalisation: Normalisation | None, dtype: torch.dtype, owner: str
+) -> nn.Module:
+    """The network of a file as one that takes bytes, whatever it takes itself.
+
+    Raises:
+        ConfigError: a normalisation for a network that takes bytes.
+    """
+    if dtype is not torch.uint8:
+        return Normalised(network, normalisation or NAMED[DEFAULT], dtype)
+    if normalisation is not None:
+        raise ConfigError(f"--normalise with {owner}, which takes bytes", "Leave --normalise out.")
+    return network
+
+
 class Normalised(nn.Module):
     """A network of float images, given bytes."""
 

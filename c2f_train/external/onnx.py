@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from c2f_data.artefacts import sha256_file
 from c2f_data.errors import ConfigError
-from c2f_train.external.normalise import DEFAULT, NAMED, Normalisation, Normalised
+from c2f_train.external.normalise import Normalisation, given_bytes
 from c2f_train.external.source import Source, first_line, square
 from c2f_train.external.words import Word
 
@@ -34,13 +34,9 @@ def open_onnx(word: Word, normalisation: Normalisation | None, device: torch.dev
     session = _session(str(path), path.name, device)
     name, shape, dtype = _input(session, path.name)
     last = shape[3] == 3 and shape[1] != 3
-    network: nn.Module = _Session(session, name, channels_last=last)
-    if dtype is not torch.uint8:
-        network = Normalised(network, normalisation or NAMED[DEFAULT], dtype)
-    elif normalisation is not None:
-        raise ConfigError(
-            f"--normalise with {path.name}, which takes bytes", "Leave --normalise out."
-        )
+    network = given_bytes(
+        _Session(session, name, channels_last=last), normalisation, dtype, path.name
+    )
     height, width = (shape[1], shape[2]) if last else (shape[2], shape[3])
     side = square((height, width), path.name)
     return Source(

@@ -8,18 +8,8 @@ from pathlib import PurePath
 
 from c2f_data.calibration import Protocol
 from c2f_data.curve import CalibrationCurve, Crossing
+from c2f_data.hierarchy.formats import PLURALS
 
-PLURALS = {
-    "species": "species",
-    "genus": "genera",
-    "family": "families",
-    "order": "orders",
-    "class": "classes",
-    "make": "makes",
-    "model": "models",
-    "variant": "variants",
-    "subspecies": "subspecies",
-}
 MODEL_NAMES = {"mlph": "MLPH", "mlp": "MLP", "hbp": "HBP"}
 SCHEMES = {
     "held-out validation": "validation images",
