@@ -9,7 +9,9 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http.client import HTTPException
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from c2f_data.errors import ArtefactError, ConfigError
-from c2f_train.tiny import TinyVGG
 from c2f_train.weights import load_weights, read_state
 
 Maps = tuple[Tensor, Tensor, Tensor]
@@ -28,6 +29,31 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 VGG16_TAPS = (25, 27, 29)
 DOWNLOAD_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A network whose layers are written here rather than cut out of torchvision's.
+
+    Attributes:
+        file: the module of this package that holds it.
+        kind: the class in it, built without arguments: a ``torch.nn.Module`` that takes normalised
+            (B, 3, H, W) images to three maps of one size, with their ``channels``.
+        input_size: the side in pixels that images are cropped to unless the user says more.
+        imagenet: torchvision has ImageNet weights under the same name; otherwise it starts from
+            random ones.
+    """
+
+    file: str
+    kind: str
+    input_size: int = 448
+    imagenet: bool = False
+
+
+TRUNKS: Mapping[str, Trunk] = {
+    "vgg16": Trunk("backbones", "Vgg16", imagenet=True),
+    "tiny": Trunk("tiny", "TinyVGG", input_size=128),
+}
 
 
 class Backbone(nn.Module):
@@ -93,6 +119,8 @@ class Backbone(nn.Module):
 class Vgg16(nn.Module):
     """The convolutions of VGG-16 up to relu5_3, with torchvision's parameter names."""
 
+    channels = (512, 512, 512)
+
     def __init__(self) -> None:
         super().__init__()
         from torchvision.models import vgg16
@@ -123,14 +151,14 @@ class _Extractor(nn.Module):
 
 def default_input_size(name: str) -> int:
     """The side in pixels that a backbone's images are cropped to unless the user says more."""
-    return 128 if name == "tiny" else 448
+    return TRUNKS[name].input_size if name in TRUNKS else 448
 
 
 def build_backbone(name: str, weights: str | None, taps: Sequence[str] = ()) -> Backbone:
     """Build a backbone with its weights.
 
     Args:
-        name: ``vgg16``, ``tiny`` or a torchvision model name.
+        name: of a line of ``TRUNKS``, or a torchvision model name.
         weights: a file (.safetensors, .pth); ``none`` for random ones; None for the usual ones
             (ImageNet by torchvision; random for ``tiny``).
         taps: three node names of a torchvision model; empty: the last three activations that
@@ -140,19 +168,18 @@ def build_backbone(name: str, weights: str | None, taps: Sequence[str] = ()) -> 
         ConfigError: no such model, or no three maps in it.
         ArtefactError: the weights are absent, damaged or of another network.
     """
-    if taps and name in ("tiny", "vgg16"):
-        raise ConfigError(f"--taps with {name}", f"{name} always gives relu5_1, relu5_2, relu5_3.")
+    if taps and name in TRUNKS:
+        raise ConfigError(f"--taps with {name}", f"{name} always gives the same three maps.")
     if taps and len(taps) != 3:
         raise ConfigError(f"{len(taps)} taps", "Name three feature maps: --taps A,B,C.")
-    if name == "tiny":
-        tiny = TinyVGG()
-        backbone = Backbone(name, tiny, tiny.channels)
-        return _with_weights(backbone, weights or RANDOM, tiny, OWN_PREFIX)
-    if name == "vgg16":
-        backbone = Backbone(name, Vgg16(), (512, 512, 512))
-        return _with_weights(backbone, weights, backbone.body, OWN_PREFIX)
-    backbone, trunk = _torchvision(name, tuple(taps))
-    return _with_weights(backbone, weights, trunk, f"{OWN_PREFIX}extractor.")
+    if name in TRUNKS:
+        trunk = TRUNKS[name]
+        body = getattr(import_module(f"c2f_train.{trunk.file}"), trunk.kind)()
+        backbone = Backbone(name, body, body.channels)
+        usual = None if trunk.imagenet else RANDOM
+        return _with_weights(backbone, weights or usual, body, OWN_PREFIX)
+    backbone, body = _torchvision(name, tuple(taps))
+    return _with_weights(backbone, weights, body, f"{OWN_PREFIX}extractor.")
 
 
 def _with_weights(
@@ -243,7 +270,8 @@ def _torchvision(name: str, taps: tuple[str, ...]) -> tuple[Backbone, nn.Module]
 
     if name not in list_models(module=_classification_module()):
         raise ConfigError(
-            f"no backbone {name!r}", "Use vgg16, tiny or the name of a torchvision classifier."
+            f"no backbone {name!r}",
+            f"Use {', '.join(TRUNKS)} or the name of a torchvision classifier.",
         )
     model = get_model(name, weights=None)
     chosen = taps or _last_three(name, model)

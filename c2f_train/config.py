@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from c2f_data.errors import ConfigError
+from c2f_train.pooling import MODELS, USUAL_DIM
 
-ModelName = Literal["mlph", "mlp", "hbp"]
 Stage1 = Literal["softmax", "hbp"]
 Precision = Literal["float32", "bfloat16"]
 Fit = Literal["shorter", "squash"]
-
-MODELS: tuple[ModelName, ...] = ("mlph", "mlp", "hbp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +18,23 @@ class TrainConfig:
     """Settings of one training run. Defaults are the paper's (section 4.1) where it gives them.
 
     Attributes:
-        model: ``mlph`` (every level at its own resolution), ``mlp`` (MLPH with I_high alone) or
-            ``hbp`` (MLP without the trilinear term).
+        model: ``mlph`` (every level at its own resolution) or a model of I_high alone: ``mlp``
+            (MLPH without the other levels), ``hbp`` (MLP without the trilinear term) and the
+            others that the registry of :mod:`c2f_train.pooling` names.
         backbone: ``vgg16``, ``tiny`` or a torchvision model name.
         weights: file with the backbone's weights; None: torchvision's ImageNet weights;
             ``none``: random.
         taps: names of three feature maps, for a torchvision model; empty: chosen by rule.
         input_size: side in pixels of the square that the network sees.
         fit: ``shorter`` keeps the aspect and crops; ``squash`` brings both sides to one length.
-        dim: d, the width of the three projections.
+        dim: d: the width of each projection (``mlph``, ``mlp``, ``hbp``, ``factorised``), the
+            length of the sketch (``cbcnn``, ``cbcnn-rm``) or of each order's sketch (``kp``,
+            ``kp-rbf``); without meaning for ``bcnn`` and ``average``.
         stage1: what stage 1 trains: ``softmax`` the classifiers alone, as the paper says; ``hbp``
             projections and classifiers, as HBP's released code does.
         cache: compute the frozen features of stage 1 once, for the centre crop and its mirror.
-        stage1_epochs, stage1_lr, stage1_weight_decay: f has norm 2 (four unit parts), so the
-            classifiers need a rate of about 1.
+        stage1_epochs, stage1_lr, stage1_weight_decay: f has norm 2 (four unit parts) or, with
+            one part, 1, so the classifiers need a rate of about 1.
         stage2_epochs, stage2_lr, stage2_weight_decay: everything is trained.
         lr_factor, lr_period: the rate is multiplied by the factor every period, in epochs.
         stage1_batch_size: rows per step of the cached fit, which costs next to nothing a row.
@@ -44,13 +45,13 @@ class TrainConfig:
         workers: processes that decode images.
     """
 
-    model: ModelName = "mlph"
+    model: str = "mlph"
     backbone: str = "vgg16"
     weights: str | None = None
     taps: tuple[str, ...] = ()
     input_size: int = 448
     fit: Fit = "shorter"
-    dim: int = 8192
+    dim: int = USUAL_DIM
     stage1: Stage1 = "softmax"
     cache: bool = True
     stage1_epochs: int = 60
@@ -89,11 +90,6 @@ class TrainConfig:
             raise ConfigError(f"{len(self.taps)} taps", "Name three feature maps: --taps a,b,c.")
 
     @property
-    def trilinear(self) -> bool:
-        """Whether the head has the trilinear part p4."""
-        return self.model != "hbp"
-
-    @property
     def finest_only(self) -> bool:
         """Whether only I_high is trained."""
-        return self.model != "mlph"
+        return not MODELS[self.model].every_level

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from c2f_train.backbones import Backbone
 from c2f_train.pooling import make_pooling
 
-POOLING_OF = {"mlph": "multilinear", "mlp": "multilinear", "hbp": "hbp"}
-
 
 class HierarchicalClassifier(nn.Module):
     """One network whose levels share all but their linear classifiers (Eq. 7; Figure 2).

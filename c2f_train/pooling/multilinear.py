@@ -10,14 +10,23 @@ each part before the concatenation, and locations are summed, both as in that co
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from c2f_data.errors import ConfigError
+from c2f_train.pooling.fused import Head, plain_sums
+from c2f_train.pooling.operator import multilinear_sums
+
 EPSILON = 1e-7
-# Projections are made in slices of d: p needs all locations of a slice, but never all slices at
-# once, so without gradients the memory is that of one slice.
-CHUNK = 512
+DAMPING = 0.03
+# Projections that take up to this many bytes are kept where the choice is free: 616 MB for a batch
+# of 8 in float32. A fixed number, not the free memory: the same run does the same everywhere.
+KEEP_AT_MOST = 2**30
+
+Memory = Literal["auto", "keep", "recompute"]
+Root = Literal["exact", "damped", "off"]
 
 
 class MultiLinearPooling(nn.Module):
@@ -30,7 +39,8 @@ class MultiLinearPooling(nn.Module):
         s_k = sign(p_k) sqrt|p_k|    f_k = s_k / sqrt(|s_k|^2 + 1e-7)
         f = [f1 f2 f3 f4]                                              (4 d)
 
-    The projections are linear (no activation, no norm) and shared by all levels.
+    The projections are linear (no activation, no norm) and shared by all levels. Under autocast
+    the matrices are multiplied in its number format; products, sums, root and norm are float32.
 
     Attributes:
         u, v, w: the projections, ``.weight`` (d, c) and ``.bias`` (d).
@@ -43,7 +53,9 @@ class MultiLinearPooling(nn.Module):
         dim: int = 8192,
         *,
         trilinear: bool = True,
-        normalize: bool = True,
+        root: Root = "exact",
+        l2: bool = True,
+        memory: Memory = "auto",
     ) -> None:
         """Create the projections with HBP's initialisation.
 
@@ -51,14 +63,30 @@ class MultiLinearPooling(nn.Module):
             in_channels: channels of the maps, one number or three.
             dim: d.
             trilinear: include p4 (MLP, MLPH); without it this is HBP.
-            normalize: signed square root and l2 of each part; off gives the bare sums of Eq. 7.
+            root: the signed square root, with its ``exact`` derivative or with HBP's ``damped``
+                one; ``off`` leaves the sums of Eq. 7.
+            l2: bring each part to unit length.
+            memory: ``recompute`` makes the projections again for the derivatives and needs the
+                least memory, ``keep`` keeps 3 B N d numbers and is faster; ``auto`` keeps them
+                up to a gibibyte.
+
+        Raises:
+            ConfigError: ``root`` or ``memory`` is none of its words.
         """
         super().__init__()
+        for name, value, words in (("root", root, Root), ("memory", memory, Memory)):
+            if value not in get_args(words):
+                raise ConfigError(
+                    f"no {name} {value!r} in multi-linear pooling",
+                    f"Choose one of {', '.join(get_args(words))}.",
+                )
         channels = (in_channels,) * 3 if isinstance(in_channels, int) else in_channels
         self.u, self.v, self.w = (nn.Linear(c, dim) for c in channels)
         self.dim = dim
         self.trilinear = trilinear
-        self.normalize = normalize
+        self.root = root
+        self.l2 = l2
+        self.memory = memory
         self.out_features = (4 if trilinear else 3) * dim
         self.reset_parameters()
 
@@ -70,26 +98,56 @@ class MultiLinearPooling(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        """(B, c, h, w) maps of one size to (B, 4 d) features, float32 (float64 stays float64)."""
-        rows = [m.flatten(2).transpose(1, 2) for m in (x, y, z)]
-        slices = [self._sums(rows, start) for start in range(0, self.dim, CHUNK)]
-        parts = [torch.cat(part, dim=1) for part in zip(*slices, strict=True)]
-        if self.normalize:
-            parts = [normalize_part(part) for part in parts]
-        return torch.cat(parts, dim=1)
+        """(B, c, h, w) maps of one size to (B, 4 d) features, float32 (float64 stays float64).
 
-    def _sums(self, rows: list[Tensor], start: int) -> list[Tensor]:
-        """p1 .. p4 for one slice of d, each (B, slice)."""
-        piece = slice(start, start + CHUNK)
-        a, b, c = (
-            nn.functional.linear(row, linear.weight[piece], linear.bias[piece])
-            for row, linear in zip(rows, (self.u, self.v, self.w), strict=True)
+        Raises:
+            ConfigError: maps of several sizes, or with other channels than those given.
+        """
+        linears = (self.u, self.v, self.w)
+        self._check(x, y, z)
+        head = Head(
+            (x, y, z),
+            [linear.weight for linear in linears],
+            [linear.bias for linear in linears],
+            self.trilinear,
+            self._compute_type(x),
         )
-        ab = a * b
-        products = [ab, a * c, b * c] + ([ab * c] if self.trilinear else [])
-        # 784 locations are too many to be added in bfloat16.
-        wide = torch.float64 if a.dtype == torch.float64 else torch.float32
-        return [product.sum(dim=1, dtype=wide) for product in products]
+        # An exported graph shall run where c2f is not installed.
+        exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
+        p = plain_sums(head) if exporting else multilinear_sums(head, self._keeps(head))
+        if self.root != "off":
+            p = signed_sqrt(p) if self.root == "exact" else damped_sqrt(p)
+        if self.l2:
+            p = l2_normalize(p)
+        return p.flatten(1)
+
+    def _check(self, x: Tensor, y: Tensor, z: Tensor) -> None:
+        batch, _, height, width = x.shape
+        linears = (self.u, self.v, self.w)
+        for m, linear in zip((x, y, z), linears, strict=True):
+            if m.shape != (batch, linear.in_features, height, width):
+                shapes = ", ".join(str(tuple(m.shape)) for m in (x, y, z))
+                channels = ", ".join(str(linear.in_features) for linear in linears)
+                raise ConfigError(
+                    f"multi-linear pooling got maps of {shapes}",
+                    f"It needs maps of one size with {channels} channels: name three such layers.",
+                )
+
+    def _compute_type(self, x: Tensor) -> torch.dtype:
+        """Of the matrix products: autocast's where it is on, else that of the parameters."""
+        own = self.u.weight.dtype
+        kind = x.device.type
+        if own == torch.float64 or not torch.is_autocast_enabled(kind):
+            return own
+        return torch.get_autocast_dtype(kind)
+
+    def _keeps(self, head: Head) -> bool:
+        tensors = (*head.maps, *head.weights, *head.biases)
+        if not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
+            return False
+        if self.memory == "auto":
+            return math.prod(head.kept_shape) * head.compute.itemsize <= KEEP_AT_MOST
+        return self.memory == "keep"
 
 
 def normalize_part(part: Tensor) -> Tensor:
@@ -107,6 +165,15 @@ def signed_sqrt(p: Tensor) -> Tensor:
     zero = magnitude == 0
     root = torch.where(zero, torch.ones_like(p), magnitude).sqrt()
     return torch.where(zero, torch.zeros_like(p), p.sign() * root)
+
+
+def damped_sqrt(p: Tensor) -> Tensor:
+    """s = sign(p) sqrt|p| with the derivative 0.5 / (|s| + 0.03) of HBP's released code."""
+    with torch.no_grad():
+        root = p.sign() * p.abs().sqrt()
+        slope = 0.5 / (root.abs() + DAMPING)
+    # The second term is 0: it carries the derivative alone.
+    return root + slope * (p - p.detach())
 
 
 def l2_normalize(s: Tensor) -> Tensor:

@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from c2f_data.errors import ConfigError
-from c2f_train.pooling import make_pooling, multilinear
-from c2f_train.pooling.multilinear import MultiLinearPooling, l2_normalize, signed_sqrt
+from c2f_train.pooling import fused, make_pooling
+from c2f_train.pooling.multilinear import (
+    MultiLinearPooling,
+    Root,
+    damped_sqrt,
+    l2_normalize,
+    signed_sqrt,
+)
 
 
 def by_formula(pooling: MultiLinearPooling, maps: list[Tensor]) -> NDArray[np.float64]:
@@ -33,8 +39,8 @@ def by_formula(pooling: MultiLinearPooling, maps: list[Tensor]) -> NDArray[np.fl
             sums[3] += a[n] * b[n] * c[n]
         parts = []
         for p in sums if pooling.trilinear else sums[:3]:
-            s = np.sign(p) * np.sqrt(np.abs(p))
-            parts.append(s / np.sqrt((s * s).sum() + 1e-7) if pooling.normalize else p)
+            s = p if pooling.root == "off" else np.sign(p) * np.sqrt(np.abs(p))
+            parts.append(s / np.sqrt((s * s).sum() + 1e-7) if pooling.l2 else s)
         rows.append(np.concatenate(parts))
     return np.stack(rows)
 
@@ -54,7 +60,7 @@ def with_biases(pooling: MultiLinearPooling) -> MultiLinearPooling:
 
 
 @pytest.mark.parametrize("trilinear", [True, False])
-@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize(("root", "l2"), [("exact", True), ("off", False), ("damped", False)])
 @pytest.mark.parametrize(
     ("batch", "channels", "height", "width", "dim"),
     [(3, (5, 5, 5), 4, 3, 10), (1, (3, 6, 4), 2, 5, 7), (2, (4, 2, 5), 1, 1, 4)],
@@ -67,14 +73,13 @@ def test_equals_the_formula(
     height: int,
     width: int,
     dim: int,
-    normalize: bool,
+    root: Root,
+    l2: bool,
     trilinear: bool,
 ) -> None:
-    monkeypatch.setattr(multilinear, "CHUNK", 4)  # 10 and 7 are no multiples of it
+    monkeypatch.setattr(fused, "block_shape", lambda *_: (2, 4))  # 3, 10 and 7 are no multiples
     torch.manual_seed(1)
-    pooling = with_biases(
-        MultiLinearPooling(channels, dim, trilinear=trilinear, normalize=normalize)
-    )
+    pooling = with_biases(MultiLinearPooling(channels, dim, trilinear=trilinear, root=root, l2=l2))
     maps = random_maps(batch, channels, height, width)
     expected = by_formula(pooling, maps)
     assert expected.shape == (batch, pooling.out_features)
@@ -86,29 +91,6 @@ def test_equals_the_formula(
     exact = pooling.double()(*[m.double() for m in maps])
     assert exact.dtype == torch.float64
     np.testing.assert_allclose(exact.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
-
-
-def test_the_slices_of_d_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    pooling = with_biases(MultiLinearPooling(5, 9)).double()
-    maps = [m.double() for m in random_maps(2, (5, 5, 5), 3, 3)]
-    whole = pooling(*maps)
-    monkeypatch.setattr(multilinear, "CHUNK", 2)
-    torch.testing.assert_close(pooling(*maps), whole, rtol=1e-12, atol=1e-14)
-
-
-@pytest.mark.parametrize("trilinear", [True, False])
-def test_gradients(monkeypatch: pytest.MonkeyPatch, trilinear: bool) -> None:
-    monkeypatch.setattr(multilinear, "CHUNK", 2)
-    torch.manual_seed(2)
-    pooling = with_biases(MultiLinearPooling((2, 3, 2), 3, trilinear=trilinear)).double()
-    maps = [m.double().requires_grad_() for m in random_maps(2, (2, 3, 2), 2, 2)]
-    names = [name for name, _ in pooling.named_parameters()]
-
-    def run(*inputs: Tensor) -> Tensor:
-        weights = dict(zip(names, inputs[3:], strict=True))
-        return torch.func.functional_call(pooling, weights, inputs[:3])
-
-    assert torch.autograd.gradcheck(run, (*maps, *pooling.parameters()))
 
 
 def test_dead_maps_give_zero_features_and_finite_gradients() -> None:
@@ -129,6 +111,15 @@ def test_signed_sqrt_has_the_exact_derivative_but_at_zero() -> None:
     assert root.tolist() == [-2.0, 0.0, 3.0]
     assert p.grad is not None
     torch.testing.assert_close(p.grad, torch.tensor([1 / 4, 0.0, 1 / 6]))
+
+
+def test_damped_sqrt_has_the_derivative_of_hbp() -> None:
+    p = torch.tensor([-4.0, 0.0, 9.0], requires_grad=True)
+    root = damped_sqrt(p)
+    (2 * root).sum().backward()
+    assert root.tolist() == [-2.0, 0.0, 3.0]
+    assert p.grad is not None
+    torch.testing.assert_close(p.grad, torch.tensor([1 / 2.03, 1 / 0.03, 1 / 3.03]))
 
 
 def test_l2_keeps_the_sign_and_survives_zero() -> None:

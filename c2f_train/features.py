@@ -1,0 +1,82 @@
+"""The frozen features of stage 1: computed once, kept in a file, read row by row.
+
+Of B-CNN an image has 262,144 of them. The file is therefore written batch by batch and mapped
+into memory, never held there as a whole, and features that take much room are kept in float16.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.lib.format import dtype_to_descr, write_array_header_2_0
+from torch import Tensor
+
+from c2f_data.artefacts import atomic_path
+from c2f_data.errors import ArtefactError
+from c2f_data.index import TRAIN
+from c2f_train.inference import feature_batches
+from c2f_train.run import Run
+
+# Above this a level's features are kept in float16: numbers of at most 1 lose their fourth digit.
+FLOAT32_BYTES = 1024**3
+
+
+def cached_features(run: Run, level: int) -> Tensor:
+    """Features of the centre crops and then of their mirror images, (2 n, F), mapped from a file.
+
+    Raises:
+        ArtefactError: the disk has no room for them, or a shard is damaged.
+    """
+    path = run.folder / f"features-{run.names[level]}-{run.key[:12]}.npy"
+    if not path.exists():
+        _write(run, level, path)
+    try:
+        # Copy-on-write: torch takes no array that can't be written to, and nobody writes.
+        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise ArtefactError(f"{path}: {error}", "Delete this file and run again.") from error
+
+
+def remove_features(folder: Path) -> None:
+    """Delete the cached features: a finished run needs them no more."""
+    for path in folder.glob("features-*"):
+        path.unlink()
+
+
+def _write(run: Run, level: int, path: Path) -> None:
+    shape = (2 * run.reader.length(TRAIN), cast("int", run.model.pooling.out_features))
+    dtype = np.dtype(np.float16 if 4 * shape[0] * shape[1] > FLOAT32_BYTES else np.float32)
+    _check_room(run.folder, shape[0] * shape[1] * dtype.itemsize)
+    what = f"Features at the {run.names[level]} resolution"
+    with atomic_path(path) as temporary, run.progress.task(what, shape[0]) as task:
+        batches = feature_batches(
+            run.model,
+            run.pictures(TRAIN, level),
+            run.spec,
+            run.device,
+            run.config.precision,
+            workers=run.config.workers,
+            mirror=True,
+            task=task,
+        )
+        # Not through a mapping: a full disk is an error of a write, but the end of a process that
+        # writes to mapped pages.
+        with temporary.open("wb") as file:
+            header = {"descr": dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            write_array_header_2_0(file, header)
+            for batch in batches:
+                file.write(batch.numpy().astype(dtype).tobytes())
+
+
+def _check_room(folder: Path, size: int) -> None:
+    """Said before hours of work. Raises ArtefactError."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise ArtefactError(
+            f"{folder}: the features of stage 1 need {size / 1e9:.1f} GB of {free / 1e9:.1f} free",
+            "Free some space, choose another --workspace or a smaller --dim, or pass --no-cache.",
+        )

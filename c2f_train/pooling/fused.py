@@ -1,0 +1,244 @@
+"""The sums of multi-linear pooling and their derivatives, block by block.
+
+A block is some images times some columns of the projections. Whatever has N x d numbers exists for
+one block at a time, unless the projections are kept for the derivatives; so neither the batch nor d
+decides how much memory is needed. Matrices are multiplied in one number format, all that is
+multiplied or added element by element is in a wider one.
+
+With the gradients g1 .. g4 of the sums p1 .. p4 (:mod:`c2f_train.pooling.multilinear`)::
+
+    dA = B (g1 + g4 C) + g2 C    dB = A (g1 + g4 C) + g3 C    dC = A (g2 + g4 B) + g3 B
+    dX = dA U'    dU = X' dA    da = sum_n dA                      (Y, V, b and Z, W, g alike)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from c2f_train.pooling.products import accumulate, project
+
+# Numbers in a block's projection: what stays in the cache of a CPU, and what keeps a GPU busy.
+CPU_BLOCK, GPU_BLOCK = 2**19, 2**22
+# Rows that suffice for a fast matrix product on a CPU, and the fewest columns anywhere.
+CPU_ROWS, LEAST_COLUMNS = 1024, 64
+# For A, B, C: the two other projections, and the two sums in which each of these is the partner.
+PARTNERS = ((1, 2, 0, 1), (0, 2, 0, 2), (0, 1, 1, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the sums are made of.
+
+    Attributes:
+        maps: X, Y, Z, each (B, c, h, w), with channels of their own.
+        weights: U', V', W', each (d, c).
+        biases: each (d,).
+        trilinear: there is a p4.
+        compute: the number format of the matrix products.
+    """
+
+    maps: Sequence[Tensor]
+    weights: Sequence[Tensor]
+    biases: Sequence[Tensor]
+    trilinear: bool
+    compute: torch.dtype
+
+    @property
+    def wide(self) -> torch.dtype:
+        """The number format of products and sums: 784 locations are too many for bfloat16."""
+        return torch.float64 if self.compute == torch.float64 else torch.float32
+
+    @property
+    def locations(self) -> int:
+        """N."""
+        return self.maps[0].shape[2] * self.maps[0].shape[3]
+
+    @property
+    def sums_shape(self) -> tuple[int, int, int]:
+        """(B, parts, d)."""
+        return self.maps[0].shape[0], 4 if self.trilinear else 3, self.weights[0].shape[0]
+
+    @property
+    def kept_shape(self) -> tuple[int, int]:
+        """Of the kept projections: A, B and C, each block after block."""
+        batch, _, dim = self.sums_shape
+        return 3, batch * self.locations * dim
+
+
+def block_shape(device: torch.device, batch: int, locations: int, dim: int) -> tuple[int, int]:
+    """Images and columns of a block."""
+    on_cpu = device.type == "cpu"
+    images = max(1, min(batch, CPU_ROWS // locations if on_cpu else batch))
+    columns = (CPU_BLOCK if on_cpu else GPU_BLOCK) // (images * locations)
+    power_of_two = 1 << max(0, columns.bit_length() - 1)
+    return images, min(dim, max(LEAST_COLUMNS, power_of_two))
+
+
+def plain_sums(head: Head) -> Tensor:
+    """p1 .. p4 as (B, parts, d), by the formula: for exports and for second derivatives."""
+    a, b, c = (
+        torch.nn.functional.linear(
+            m.flatten(2).transpose(1, 2).to(head.compute),
+            weight.to(head.compute),
+            bias.to(head.compute),
+        ).to(head.wide)
+        for m, weight, bias in zip(head.maps, head.weights, head.biases, strict=True)
+    )
+    products = [a * b, a * c, b * c] + ([a * b * c] if head.trilinear else [])
+    return torch.stack([product.sum(dim=1) for product in products], dim=1)
+
+
+def sums(head: Head, kept: Tensor | None) -> Tensor:
+    """p1 .. p4 as (B, parts, d); the projections are written to ``kept`` where it is given."""
+    blocks = _Blocks(head)
+    p = head.maps[0].new_empty(head.sums_shape, dtype=head.wide)
+    for images in blocks.images():
+        rows = blocks.rows(images)
+        for columns in blocks.columns():
+            made = blocks.project(columns, rows)
+            if kept is not None:
+                for place, projection in zip(blocks.kept(images, columns, kept), made, strict=True):
+                    place.copy_(projection)
+            a, b, c = blocks.widen(images, made)
+            product = blocks.scratch("product", a.shape, head.wide)
+            out = p[images, :, columns]
+            torch.sum(torch.mul(a, c, out=product), 1, out=out[:, 1])
+            torch.sum(torch.mul(b, c, out=product), 1, out=out[:, 2])
+            torch.sum(torch.mul(a, b, out=product), 1, out=out[:, 0])
+            if head.trilinear:
+                torch.sum(product.mul_(c), 1, out=out[:, 3])
+    return p
+
+
+def gradients(
+    head: Head, g: Tensor, kept: Tensor | None, needs: Sequence[bool]
+) -> list[Tensor | None]:
+    """The derivatives that are needed, None for the others.
+
+    Args:
+        head: as it was given to :func:`sums`.
+        g: gradients of the sums, (B, parts, d).
+        kept: what :func:`sums` has written; None: the projections are made again.
+        needs: for x, y, z, their weights and their biases, in the order of the answer.
+    """
+    blocks = _Blocks(head)
+    totals = [
+        torch.zeros_like(tensor, dtype=head.wide) if need else None
+        for tensor, need in zip((*head.weights, *head.biases), needs[3:], strict=True)
+    ]
+    maps = [
+        torch.empty_like(m) if need else None for m, need in zip(head.maps, needs[:3], strict=True)
+    ]
+    for images in blocks.images():
+        rows = blocks.rows(images)
+        row_totals = [r.new_zeros(r.shape, dtype=head.wide) for r in rows]
+        for columns in blocks.columns():
+            made = (
+                blocks.project(columns, rows)
+                if kept is None
+                else blocks.kept(images, columns, kept)
+            )
+            abc = blocks.widen(images, made)
+            for i in range(3):
+                if not any(needs[i::3]):
+                    continue
+                d = blocks.derivative(i, abc, g[images, :, columns].unsqueeze(2))
+                if (bias := totals[3 + i]) is not None:
+                    bias[columns] += d.sum(0)
+                d = d.to(head.compute)
+                if (weight := totals[i]) is not None:
+                    accumulate(weight[columns], d.t(), rows[i])
+                if maps[i] is not None:
+                    accumulate(row_totals[i], d, head.weights[i][columns].to(head.compute))
+        for gradient, total in zip(maps, row_totals, strict=True):
+            if gradient is not None:
+                target = gradient[images].movedim(1, -1)
+                target.copy_(total.view(target.shape))
+    return maps + [
+        None if total is None else total.to(tensor.dtype)
+        for total, tensor in zip(totals, (*head.weights, *head.biases), strict=True)
+    ]
+
+
+class _Blocks:
+    """The blocks of a head, and the memory that they use one after the other.
+
+    Fresh memory costs more than the arithmetic that is done in it, so the big tensors of a block
+    lie where those of the block before have been.
+    """
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.batch, _, self.dim = head.sums_shape
+        self.image_step, self.column_step = block_shape(
+            head.maps[0].device, self.batch, head.locations, self.dim
+        )
+        self._memory: dict[str, Tensor] = {}
+
+    def images(self) -> Iterator[slice]:
+        return _slices(self.batch, self.image_step)
+
+    def columns(self) -> Iterator[slice]:
+        return _slices(self.dim, self.column_step)
+
+    def scratch(self, name: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Memory of this shape; what was in it under this name is lost."""
+        size = math.prod(shape)
+        # The first block is the largest.
+        if name not in self._memory:
+            self._memory[name] = self.head.maps[0].new_empty(size, dtype=dtype)
+        return self._memory[name][:size].view(*shape)
+
+    def rows(self, images: slice) -> list[Tensor]:
+        """The maps of some images as (images * N, c), ready to be multiplied."""
+        return [
+            m[images].movedim(1, -1).reshape(-1, m.shape[1]).to(self.head.compute)
+            for m in self.head.maps
+        ]
+
+    def project(self, columns: slice, rows: Sequence[Tensor]) -> list[Tensor]:
+        """A, B, C of a block, (images * N, columns)."""
+        compute = self.head.compute
+        return [
+            project(row, weight[columns].to(compute), bias[columns].to(compute))
+            for row, weight, bias in zip(rows, self.head.weights, self.head.biases, strict=True)
+        ]
+
+    def kept(self, images: slice, columns: slice, kept: Tensor) -> list[Tensor]:
+        """Where A, B, C of a block are kept, (images * N, columns)."""
+        count, width = images.stop - images.start, columns.stop - columns.start
+        start = self.head.locations * (images.start * self.dim + count * columns.start)
+        size = self.head.locations * count * width
+        return [row.narrow(0, start, size).view(-1, width) for row in kept]
+
+    def widen(self, images: slice, made: Sequence[Tensor]) -> list[Tensor]:
+        """A, B, C of a block as (images, N, columns) in the wide format."""
+        shape = images.stop - images.start, self.head.locations, made[0].shape[1]
+        if self.head.wide == self.head.compute:
+            return [t.view(shape) for t in made]
+        return [
+            self.scratch(f"wide {i}", shape, self.head.wide).copy_(t.view(shape))
+            for i, t in enumerate(made)
+        ]
+
+    def derivative(self, i: int, abc: Sequence[Tensor], g: Tensor) -> Tensor:
+        """dA, dB or dC of a block, (images * N, columns), from g (images, parts, 1, columns)."""
+        first, second, with_first, with_second = PARTNERS[i]
+        shape = abc[0].shape
+        factor = g[:, with_first]
+        if self.head.trilinear:
+            out = self.scratch("product", shape, self.head.wide)
+            factor = torch.addcmul(factor, g[:, 3], abc[second], out=out)
+        d = self.scratch("derivative", shape, self.head.wide)
+        torch.mul(abc[first], factor, out=d)
+        return d.addcmul_(g[:, with_second], abc[second]).view(-1, shape[-1])
+
+
+def _slices(total: int, step: int) -> Iterator[slice]:
+    for start in range(0, total, step):
+        yield slice(start, min(start + step, total))
