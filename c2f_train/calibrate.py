@@ -26,20 +26,15 @@ from c2f_train.calibration_config import RETRAINED, ROLLED_UP, CalibrateConfig
 from c2f_train.calibration_plan import Plan, make_plan
 from c2f_train.calibration_result import make_result
 from c2f_train.calibration_search import Found, search_levels
-from c2f_train.classifier import (
-    FINETUNE,
-    PROBE,
-    Trainer,
-    has_trained,
-    recipe_for,
-    trained_classifiers,
-)
+from c2f_train.classifier import has_trained, recipe_for, trained_classifiers
 from c2f_train.data import FilePictures
 from c2f_train.device import describe_device, seed_everything
 from c2f_train.inference import extract_features
 from c2f_train.measurement import Bench, Measurement
 from c2f_train.model import HierarchicalClassifier
+from c2f_train.probe_features import feature_file
 from c2f_train.progress import Progress
+from c2f_train.trainer import FINETUNE, PROBE, Trainer
 
 __all__ = ["CalibrateConfig", "calibrate"]
 
@@ -214,9 +209,14 @@ def _write_split(folder: Path, plan: Plan) -> None:
 def _announcement(plan: Plan) -> str:
     protocol = plan.protocol
     kind = {PROBE: "linear probe on frozen features", FINETUNE: "fine-tuning"}
+    what = (
+        protocol.classifier
+        if plan.external
+        else f"{kind.get(protocol.classifier, protocol.classifier)}, {protocol.backbone}"
+    )
     return (
-        f"Classifier: {kind.get(protocol.classifier, protocol.classifier)}, {protocol.backbone} "
-        f"({protocol.weights}), {protocol.spec.crop} px input, {protocol.precision} on "
+        f"Classifier: {what} ({protocol.weights}), {protocol.spec.crop} px input, "
+        f"{protocol.precision} on "
         f"{describe_device(plan.device)}. Measured on n = {protocol.n} images "
         f"({protocol.scheme} of {plan.index.dataset})."
     )
@@ -238,6 +238,8 @@ def _announce_cost(trainer: Trainer, plan: Plan, epochs: int) -> None:
     seconds = (time.perf_counter() - started) / len(sample)
     if has_trained(trainer):
         passes, epochs = 0, 0
+    elif trainer.kind == PROBE and feature_file(trainer, model).exists():
+        passes = 0
     else:
         trained = sum(len(part) for part in trainer.evaluation.train) * epochs
         # A training step costs about three forward passes; a probe needs one over the images.

@@ -22,12 +22,13 @@ from c2f_data.splits import Evaluation, make_evaluation
 from c2f_train.answering import Classifier
 from c2f_train.backbones import Backbone, build_backbone, default_input_size
 from c2f_train.calibration_config import FIXED, HIGH, MED, RETRAINED, ROLLED_UP, CalibrateConfig
-from c2f_train.classifier import FINETUNE, POOLING, PROBE, choose_kind, loaded_classifier
+from c2f_train.classifier import choose_kind, loaded_classifier
 from c2f_train.config import Precision
 from c2f_train.device import pick_precision
 from c2f_train.external import External, ExternalRequest, load_external, parse_word
 from c2f_train.finetune import FROM_SCRATCH, PRETRAINED
 from c2f_train.probe import PENALTY_C
+from c2f_train.trainer import FINETUNE, POOLING, PROBE
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,20 @@ def make_plan(index: DatasetIndex, config: CalibrateConfig, device: torch.device
         backbone=backbone,
         loaded=loaded,
         key=_key(index, config, protocol, external.key if external else None),
-        notes=external.notes if external else (),
+        notes=_notes(external, config),
         external=external is not None,
+    )
+
+
+def _notes(external: External | None, config: CalibrateConfig) -> tuple[str, ...]:
+    if external is None:
+        return ()
+    if config.weights is None or config.input_size is not None:
+        return external.notes
+    return (
+        *external.notes,
+        f"Your weights are given images of {external.spec.crop} px, as the library's own would be. "
+        "Were they trained on another size: --input-size.",
     )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from c2f_data.calibration import CalibrationResult, LevelResolution
 from c2f_data.confidence import TemperatureFit
-from c2f_data.curve import Crossing, Outcome, accuracy_curve
+from c2f_data.curve import Outcome, accuracy_curve
 from c2f_data.provenance import collect
 from c2f_train.calibration_plan import Plan
 from c2f_train.calibration_search import Found
@@ -27,7 +25,6 @@ def make_result(plan: Plan, found: Found) -> CalibrationResult:
         )
         for level in taxonomy.levels
     )
-    grid = (protocol.cap, *plan.sweep.resolutions)
     return CalibrationResult(
         dataset=index.dataset,
         layout=index.layout,
@@ -41,26 +38,20 @@ def make_result(plan: Plan, found: Found) -> CalibrationResult:
         predictions=f"{plan.folder_name}/predictions",
         index_fingerprint=index.fingerprint,
         taxonomy_fingerprint=taxonomy.fingerprint,
-        images_evaluated=found.images + found.trainings * plan.training_images,
+        images_evaluated=found.cost.images,
         warnings=(*index.warnings, *_warnings(plan, found)),
         provenance=collect(device=describe_device(plan.device), seed=config.seed),
-        grid=grid,
-        sweep_images=len(grid) * protocol.n,
-        stopped_sweep_images=_stopped_sweep(grid, found.crossings) * protocol.n,
+        grid=(protocol.cap, *plan.sweep.resolutions),
+        sweep_images=found.sweep.images,
+        stopped_sweep_images=found.stopped_sweep.images,
+        training_images=found.cost.training,
+        sweep_training_images=found.sweep.training,
         search="full sweep" if config.full_curve else "bisection",
         accuracy="class-balanced" if config.balanced else "top-1",
         floor=found.floor,
         confidences=found.confidences,
         camera=config.camera,
     )
-
-
-def _stopped_sweep(grid: Sequence[int], crossings: Sequence[Crossing]) -> int:
-    """Resolutions of a sweep from the top that ends at the last crossing, in one pass for all."""
-    if any(crossing.outcome is Outcome.NEVER_BELOW for crossing in crossings):
-        return len(grid)
-    answers = [c.resolution for c in crossings if c.resolution is not None]
-    return sum(1 for r in grid if r >= min(answers)) if answers else 1
 
 
 def _warnings(plan: Plan, found: Found) -> list[str]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from c2f_data.confidence import Confidence
 from c2f_data.curve import Crossing, CrossingSearch, Outcome
+from c2f_data.curve.answers import Step
 from c2f_data.curve.crossing import Question
-from c2f_data.curve.search import Step
 from c2f_data.predictions import Predictions
 from c2f_train.calibration_config import MED, RETRAINED
+from c2f_train.calibration_cost import Cost, reference_costs
+from c2f_train.calibration_course import Course
 from c2f_train.calibration_plan import Plan
 from c2f_train.measurement import Measurement
 from c2f_train.progress import Look
@@ -28,16 +30,18 @@ class Found:
         predictions: per level, coarse to fine, the resolutions that its classifier was measured at
             on all images, highest first.
         confidences: one a level, coarse to fine.
-        images: answers of networks that were asked for, over all resolutions.
-        trainings: times that classifiers had to be trained again, beside those of I_high.
+        cost: what the search asked for.
+        sweep: the same protocol at every resolution of its grid, on all images.
+        stopped_sweep: a sweep from the top that stops at the last crossing.
     """
 
     crossings: tuple[Crossing, ...]
     floor: Crossing | None
     predictions: tuple[tuple[Predictions, ...], ...]
     confidences: tuple[Confidence, ...]
-    images: int
-    trainings: int
+    cost: Cost
+    sweep: Cost
+    stopped_sweep: Cost
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,23 @@ class _Stage:
 
     Attributes:
         spent: images evaluated before this stage.
+        swept: images that a full sweep would have evaluated before it.
     """
 
     measurement: Measurement
     grid: Sequence[int]
-    spent: int
+    spent: int = 0
+    swept: int = 0
+
+    @property
+    def evaluated(self) -> int:
+        """Images evaluated so far."""
+        return self.spent + self.measurement.images_evaluated
+
+    @property
+    def maximum(self) -> int:
+        """Images that a full sweep would evaluate, this stage's included."""
+        return self.swept + len(self.grid) * self.measurement.n
 
 
 def search_levels(
@@ -72,17 +88,22 @@ def search_levels(
     """
     levels = plan.index.taxonomy.levels
     grid = (plan.protocol.cap, *plan.sweep.resolutions)
-    stage = first = _Stage(measurement, grid, 0)
+    stage = first = _Stage(measurement, grid)
     stages = {len(levels) - 1: first}
     crossings: list[Crossing] = []
     for position in range(len(levels) - 1, -1 if plan.config.floor else 0, -1):
         start = crossings[-1].resolution if crossings else None
         if plan.config.genus_train == MED and stage is first and start is not None:
             rest = (start, *(r for r in grid if r < start))
-            stage = _Stage(coarser(start), rest, measurement.images_evaluated)
+            stage = _Stage(coarser(start), rest, first.evaluated, first.maximum)
         stages[position] = stage
-        crossings.append(_search(plan, stage, position, start, len(grid), watch))
+        crossings.append(_search(plan, stage, position, start, watch))
+    sweep, stopped = reference_costs(plan, crossings)
     floor = crossings.pop() if plan.config.floor else None
+    if plan.config.training == RETRAINED:
+        trainings = sum(1 for r in measurement.asked if r != plan.protocol.cap)
+    else:
+        trainings = int(stage is not first)
     measured = [stages.get(position, stage).measurement for position in range(len(levels))]
     return Found(
         crossings=tuple(crossings),
@@ -91,28 +112,28 @@ def search_levels(
         confidences=tuple(
             own.confidence(level) for level, own in zip(levels, measured, strict=True)
         ),
-        images=stage.measurement.images_evaluated + stage.spent,
-        trainings=_trainings(plan, measurement, apart=stage is not first),
+        cost=Cost(stage.evaluated, plan.training_images * trainings),
+        sweep=sweep,
+        stopped_sweep=stopped,
     )
 
 
-def _trainings(plan: Plan, measurement: Measurement, *, apart: bool) -> int:
-    if plan.config.training == RETRAINED:
-        return sum(1 for r in measurement.asked if r != plan.protocol.cap)
-    return int(apart)
-
-
 def _search(
-    plan: Plan, stage: _Stage, position: int, start: int | None, points: int, watch: Watcher
+    plan: Plan, stage: _Stage, position: int, start: int | None, watch: Watcher
 ) -> Crossing:
     levels, config = plan.index.taxonomy.levels, plan.config
     level, measurement = levels[position], stage.measurement
-    maximum = points * plan.protocol.n
+    own_top = start is not None and stage.grid[0] == start  # its classifiers' own resolution
+    course = Course(
+        level,
+        [r for r in stage.grid if start is None or r <= start],
+        later=position - (0 if config.floor else 1),
+        full=config.full_curve,
+    )
 
     def look(step: Step) -> None:
-        watch(Look(level, step, stage.spent + measurement.images_evaluated, maximum))
+        watch(course.look(step, stage.evaluated, stage.maximum))
 
-    own_top = start is not None and stage.grid[0] == start  # its classifiers' own resolution
     search = CrossingSearch(
         lambda resolution, images: measurement.right(level, resolution, images),
         stage.grid,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from c2f_data.confidence import Confidence
-from c2f_data.curve.search import batch_size, image_order
+from c2f_data.curve.answers import batch_size, image_order
 from c2f_data.errors import ArtefactError
 from c2f_data.index import DatasetIndex
 from c2f_data.predictions import Predictions, read_predictions, write_predictions

@@ -48,7 +48,9 @@ def summary(result: CalibrationResult, shards: str | None) -> dict[str, Any]:
         "temperatures": result.temperatures,
         "confidences": result.confidences,
         "images_evaluated": result.images_evaluated,
+        "training_images": result.training_images,
         "sweep_images": result.sweep_images,
+        "sweep_training_images": result.sweep_training_images,
         "stopped_sweep_images": result.stopped_sweep_images,
         "fraction": result.fraction,
         "warnings": result.warnings,
@@ -110,10 +112,16 @@ def cost(result: CalibrationResult) -> str:
     if result.images_evaluated == 0:
         return "Read off stored predictions: no image went through a network."
     stopped = result.images_evaluated / result.stopped_sweep_images
+    trained = (
+        f" {result.training_images:,} and {result.sweep_training_images:,} of these are training "
+        "images of classifiers that were trained again."
+        if result.sweep_training_images
+        else ""
+    )
     return (
         f"Evaluated {result.images_evaluated:,} of {result.sweep_images:,} images x resolutions "
         f"({result.fraction:.0%} of the full sweep, {stopped:.0%} of one that stops at the last "
-        "crossing)."
+        f"crossing).{trained}"
     )
 
 

@@ -19,10 +19,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.status import Status
 
 from c2f_data.artefacts import to_plain
 from c2f_train.progress import Look, Task
+
+from .live_curve import LiveCurve
 
 # Where stderr is not a terminal (a log, a pipe), a line this often, in seconds.
 PLAIN_INTERVAL = 15.0
@@ -31,9 +32,10 @@ PLAIN_INTERVAL = 15.0
 class Console:
     """Shows tasks and notes; implements :class:`c2f_train.progress.Progress`."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, rich: RichConsole | None = None) -> None:
+        """Args: rich: what is written to; None: stderr."""
         self._quiet = quiet
-        self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._rich = rich or RichConsole(stderr=True, highlight=False, soft_wrap=True)
         self._live: _Search | None = None
 
     def note(self, text: str) -> None:
@@ -62,7 +64,7 @@ class Console:
 
     @contextmanager
     def search(self, what: str) -> Iterator[Callable[[Look], None]]:
-        """A search: on a terminal one line that follows it, and a line a verdict everywhere."""
+        """A search: on a terminal the curve as it forms, elsewhere a line a verdict."""
         if self._quiet:
             yield lambda _: None
             return
@@ -87,45 +89,26 @@ class Console:
 
 
 class _Search:
-    """The looks of a search: verdicts as lines, what is being looked at as a line that changes."""
+    """The looks of a search: on a terminal the curve as it forms, elsewhere a line a verdict."""
 
     def __init__(self, what: str, console: RichConsole) -> None:
-        self._what = what
         self._console = console
-        self._status: Status | None = None
-        self._started: tuple[float, int] | None = None
+        self._curve = LiveCurve(what, console) if console.is_interactive else None
         self._said: set[tuple[str, int, int]] = set()
 
     def __call__(self, look: Look) -> None:
-        step = look.step
-        if step.below is not None:
-            key = (look.level, step.resolution, step.seen)
-            if key not in self._said:
-                self._said.add(key)
-                self._console.print(f"  {_verdict(look)}", markup=False)
-        if self._console.is_terminal:
-            if self._status is None:
-                self._status = self._console.status("")
-                self._status.start()
-            self._status.update(f"{self._what} {self._where(look)}")
+        if self._curve is not None:
+            self._curve.show(look)
+            return
+        key = (look.level, look.step.resolution, look.step.seen)
+        if look.step.below is not None and key not in self._said:
+            self._said.add(key)
+            self._console.print(f"  {_verdict(look)}", markup=False)
 
     def pause(self) -> None:
         """Give the terminal free."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
-
-    def _where(self, look: Look) -> str:
-        now = time.monotonic()
-        if self._started is None:
-            self._started = (now, look.evaluated)
-        since, before = self._started
-        rate = (look.evaluated - before) / (now - since) if now > since else 0.0
-        speed = f", {rate:.0f} images/s" if rate else ""
-        return (
-            f"{look.level} at {look.step.resolution} px: {look.step.right} of {look.step.seen} "
-            f"right; {look.evaluated:,} of at most {look.maximum:,} images{speed}"
-        )
+        if self._curve is not None:
+            self._curve.pause()
 
 
 def _verdict(look: Look) -> str:

@@ -8,7 +8,7 @@ one below it) and an interval for the resolution at which the population's accur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -238,21 +238,39 @@ def _rises(
 def _interval(
     points: Sequence[Measured], margins: Sequence[tuple[float, float]], answer: int
 ) -> tuple[int | None, int | None]:
-    """(low, high): the nearest points to the answer that are surely below and surely above.
+    """(low, high): the ends of the interval, outwards from the answer; None: that side is open."""
+    low = interval_end(range(answer, len(points)), lambda i: margins[i][1] < 0)
+    high = interval_end(range(answer - 1, -1, -1), lambda i: margins[i][0] > 0)
+    return (
+        None if low is None else points[low].resolution,
+        None if high is None else points[high].resolution,
+    )
 
-    An end is wrong where a point on the wrong side of the true crossing is taken for sure. Points
-    are tested outwards from the answer, each with half of what the confidence leaves; accuracy
-    moves away from the threshold on either side, so the point next to the crossing has nearly all
-    of that risk. Where accuracy stays at the threshold over several points it is larger
-    (docs/calibration.md has figures).
+
+def interval_end(
+    outwards: Sequence[int],
+    sure: Callable[[int], bool],
+    confirms: Callable[[int], bool] | None = None,
+) -> int | None:
+    """Where one side of the interval ends: the nearest point that is surely on its side.
+
+    An end is wrong where a point on the wrong side of the true crossing is taken for sure. Each
+    point has half of what the confidence leaves for that; accuracy moves away from the threshold
+    on either side, so the point next to the crossing has nearly all of the risk. Where that point
+    is not sure, accuracy may stay near the threshold over several points, and then any of them
+    may seem sure by luck: from there on a point counts only if the next one outwards is sure, too.
+
+    Args:
+        outwards: positions of the points on one side, the bracket's own first.
+        sure: whether a point is surely on that side; asked for no more points than needed.
+        confirms: the same of a next one outwards, for a search that need not measure it whole.
     """
-    low = next(
-        (points[i].resolution for i in range(answer, len(points)) if margins[i][1] < 0), None
-    )
-    high = next(
-        (points[i].resolution for i in range(answer - 1, -1, -1) if margins[i][0] > 0), None
-    )
-    return low, high
+    confirms = confirms or sure
+    for place, i in enumerate(outwards):
+        alone = place == 0 or i == outwards[-1]
+        if sure(i) and (alone or confirms(outwards[place + 1])):
+            return i
+    return None
 
 
 def largest_threshold(accuracy: float) -> float | None:

@@ -7,73 +7,37 @@
    threshold between them, the search goes on step by step until two neighbours do.
 4. Spot checks: two resolutions above the bracket, in the middle of the widest gaps, show whether
    the assumption fails there. If it does, every resolution from the top is probed instead.
-5. The neighbours outwards from the bracket are measured on all images until one is surely below and
-   one surely above the threshold: the interval of the crossing.
+5. The neighbours outwards from the bracket are measured on all images until they are surely below
+   and surely above the threshold: the interval of the crossing. One that only confirms another
+   one (:func:`interval_end`) gets no more images than leave no doubt.
 
-The images come in one random order, the same at every resolution, so what is measured stays paired.
+The images come in one random order (:mod:`c2f_data.curve.answers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from c2f_data.curve.answers import Answers, Score, Watch, check_grid
 from c2f_data.curve.crossing import (
     Crossing,
     Measured,
     Question,
+    interval_end,
     read_crossing,
     start_position,
 )
-from c2f_data.curve.margins import CONFIDENCE, Criterion
+from c2f_data.curve.margins import CONFIDENCE, Criterion, wilson
 from c2f_data.curve.sequential import is_below
-from c2f_data.errors import ConfigError
-
-# Whether each image's answer at a resolution is right: (resolution, positions) -> (k,) bool.
-Score = Callable[[int, NDArray[np.int64]], NDArray[np.bool_]]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a search knows about a resolution when it has looked there.
-
-    Attributes:
-        right, seen: images right, among those measured so far.
-        total: number of images.
-        threshold: accuracy that it is compared with.
-        below: whether accuracy is below the threshold; None: not sure yet.
-    """
-
-    resolution: int
-    right: int
-    seen: int
-    total: int
-    threshold: float
-    below: bool | None
-
-
-Watch = Callable[[Step], None]
 
 # Probability that bisection turns the wrong way at one resolution. That costs a few more
 # resolutions (step 3 repairs it), never a wrong answer.
 STEP_ERROR = 0.01
 SPOT_CHECKS = 2
-SMALLEST_BATCH = 32
-BATCHES = 64
-
-
-def batch_size(n_images: int) -> int:
-    """Images between two looks: few enough to stop early, many enough to keep a network busy."""
-    return max(SMALLEST_BATCH, -(-n_images // BATCHES))
-
-
-def image_order(n_images: int, seed: int) -> NDArray[np.int64]:
-    """The random order in which the images are drawn, at every resolution."""
-    return np.random.default_rng([seed, 0x0D3D]).permutation(n_images)
 
 
 def find_crossing(
@@ -137,26 +101,20 @@ class CrossingSearch:
         confidence: float = CONFIDENCE,
         watch: Watch | None = None,
     ) -> None:
-        _check(grid, n_images)
-        self._watch = watch
-        self._score = score
+        check_grid(grid)
         self._grid = [int(r) for r in grid]
-        self._n = n_images
+        self._answers = Answers(score, n_images, seed=seed, watch=watch)
         self._confidence = confidence
-        self._order = image_order(n_images, seed)
-        self._back = np.argsort(self._order)
-        self._batch = batch_size(n_images)
-        self._right: dict[int, NDArray[np.bool_]] = {}
 
     @property
     def images_evaluated(self) -> int:
         """Answers asked for so far, over all resolutions."""
-        return sum(right.size for right in self._right.values())
+        return sum(self.measured.values())
 
     @property
     def measured(self) -> dict[int, int]:
         """Resolution to number of images measured there, highest resolution first."""
-        return {r: self._right[r].size for r in sorted(self._right, reverse=True)}
+        return self._answers.measured
 
     def find(
         self,
@@ -172,12 +130,14 @@ class CrossingSearch:
         if question.start is not None:
             # A start that an earlier search refined lies between two points of the grid.
             self._grid = sorted({*self._grid, question.start}, reverse=True)
-        native = self._all(self._grid[0])
+        native = self._answers.all(self._grid[0], None if relative else threshold)
         criterion = Criterion(threshold, native if relative else None, classes, self._confidence)
         first = start_position(self._grid, question.start)
         if full_curve:
-            for r in self._grid:
-                self._all(r)
+            for r in self._grid[:first]:
+                self._answers.all(r, criterion.threshold)
+            for r in self._grid[first:]:
+                self._whole_below(r, criterion)
         else:
             self._narrow(criterion, first)
         for _ in range(refine):
@@ -186,9 +146,9 @@ class CrossingSearch:
 
     def _read(self, criterion: Criterion, question: Question) -> Crossing:
         points = [
-            Measured(r, self._right[r][self._back])
+            Measured(r, self._answers.whole(r))
             for r, seen in self.measured.items()
-            if seen == self._n
+            if seen == self._answers.n
         ]
         return read_crossing(points, criterion, question, images_evaluated=self.images_evaluated)
 
@@ -229,7 +189,7 @@ class CrossingSearch:
     def _monotone_above(self, criterion: Criterion, first: int, answer: int) -> bool:
         """Spot checks: is accuracy at or above the threshold between the probed resolutions?"""
         for _ in range(SPOT_CHECKS):
-            probed = [i for i in range(first, answer) if self._grid[i] in self._right]
+            probed = [i for i in range(first, answer) if self._grid[i] in self._answers]
             gaps = [(b - a, (a + b) // 2) for a, b in pairwise(probed) if b - a > 1]
             if not gaps:
                 break
@@ -240,78 +200,75 @@ class CrossingSearch:
 
     def _walk(self, criterion: Criterion, answer: int) -> None:
         """Measure outwards from the answer until both sides are sure, or the grid ends."""
-        for i in range(answer, len(self._grid)):
-            if self._margin(i, criterion)[1] < 0:
-                break
-        for i in range(answer - 1, -1, -1):
-            if self._margin(i, criterion)[0] > 0:
-                break
+        self._find_end(range(answer, len(self._grid)), criterion, below=True)
+        self._find_end(range(answer - 1, -1, -1), criterion, below=False)
+
+    def _find_end(self, outwards: Sequence[int], criterion: Criterion, *, below: bool) -> None:
+        def sure(position: int) -> bool:
+            low, high = self._margin(position, criterion)
+            return high < 0 if below else low > 0
+
+        def clear(position: int) -> bool:
+            return self._clear(position, criterion, below=below) or sure(position)
+
+        interval_end(outwards, sure, clear)
+
+    def _clear(self, position: int, criterion: Criterion, *, below: bool) -> bool:
+        """Whether fewer than all images leave no doubt on which side accuracy lies.
+
+        A point that only confirms its neighbour mostly lies far from the threshold. One that does
+        not gets all images, and :func:`read_crossing` then judges it as it judges any other.
+        """
+        r, answers, threshold = self._grid[position], self._answers, criterion.threshold
+        if criterion.classes is not None:
+            return False
+        answers.first(r, threshold)
+        while (counts := answers.counts(r))[1] < answers.n:
+            low, high = wilson(*counts, criterion.confidence)
+            sure = high < threshold if below else low > threshold
+            if sure and is_below(*counts, answers.n, threshold, STEP_ERROR) is below:
+                answers.say(r, threshold, below)
+                return True
+            answers.more(r, threshold)
+        return False
 
     def _margin(self, position: int, criterion: Criterion) -> tuple[float, float]:
         self._below(position, criterion, whole=True)
-        return criterion.margin(self._all(self._grid[position]))
+        return criterion.margin(self._answers.whole(self._grid[position]))
 
     def _halve(self, criterion: Criterion, question: Question) -> None:
+        """Measure the middle of the bracket; the interval's ends are then asked for again."""
         found = self._read(criterion, question)
         if found.resolution is None or found.upper is None:
             return
         middle = (found.resolution + found.upper) // 2
-        if found.resolution < middle < found.upper:
-            self._all(middle)
+        if not found.resolution < middle < found.upper:
+            return
+        self._grid = sorted({*self._grid, middle}, reverse=True)
+        below = self._whole_below(middle, criterion)
+        self._walk(criterion, self._grid.index(middle if below else found.resolution))
 
     def _below(self, position: int, criterion: Criterion, *, whole: bool = False) -> bool:
         """Whether accuracy is below the threshold: on all images, or as soon as that is sure."""
         r = self._grid[position]
         # The early stop counts images alike; class-balanced accuracy takes them all.
         if whole or criterion.classes is not None:
-            below = criterion.accuracy(self._all(r)) < criterion.threshold
-        else:
-            below = self._until_sure(r, criterion.threshold)
-        self._say(r, criterion.threshold, below)
+            return self._whole_below(r, criterion)
+        below = self._until_sure(r, criterion.threshold)
+        self._answers.say(r, criterion.threshold, below)
+        return below
+
+    def _whole_below(self, resolution: int, criterion: Criterion) -> bool:
+        right = self._answers.all(resolution, criterion.threshold)
+        below = criterion.accuracy(right) < criterion.threshold
+        self._answers.say(resolution, criterion.threshold, below)
         return below
 
     def _until_sure(self, resolution: int, threshold: float) -> bool:
-        while (below := self._look(resolution, threshold)) is None:
-            self._say(resolution, threshold, None)
-            self._extend(resolution, min(self._n, self._right[resolution].size + self._batch))
-        return below
-
-    def _look(self, resolution: int, threshold: float) -> bool | None:
-        if resolution not in self._right:
-            self._extend(resolution, min(self._n, self._batch))
-        right = self._right[resolution]
-        return is_below(int(right.sum()), right.size, self._n, threshold, STEP_ERROR)
-
-    def _say(self, resolution: int, threshold: float, below: bool | None) -> None:
-        if self._watch is not None:
-            right = self._right[resolution]
-            self._watch(Step(resolution, int(right.sum()), right.size, self._n, threshold, below))
-
-    def _all(self, resolution: int) -> NDArray[np.bool_]:
-        """(n,) right or wrong, in the images' own order."""
-        self._extend(resolution, self._n)
-        return self._right[resolution][self._back]
-
-    def _extend(self, resolution: int, upto: int) -> None:
-        """Ask for the next images of the order, a batch at a time."""
-        right = self._right.get(resolution, np.zeros(0, np.bool_))
-        while right.size < upto:
-            chosen = self._order[right.size : min(upto, right.size + self._batch)]
-            answers = np.asarray(self._score(resolution, chosen), dtype=np.bool_)
-            if answers.shape != chosen.shape:
-                raise ConfigError(
-                    f"the scorer gave {answers.shape} answers for {chosen.size} images",
-                    "It must give one for each image, in order.",
-                )
-            right = np.concatenate([right, answers])
-            self._right[resolution] = right
-
-
-def _check(grid: Sequence[int], n_images: int) -> None:
-    if len(grid) < 2 or any(b >= a for a, b in pairwise(grid)) or grid[-1] < 1:
-        raise ConfigError(
-            f"a grid of {', '.join(map(str, grid)) or 'nothing'}",
-            "Give two or more resolutions in pixels, descending: 224,160,112.",
-        )
-    if n_images < 1:
-        raise ConfigError(f"{n_images} images", "Give at least one image.")
+        answers = self._answers
+        answers.first(resolution, threshold)
+        while (
+            sure := is_below(*answers.counts(resolution), answers.n, threshold, STEP_ERROR)
+        ) is None:
+            answers.more(resolution, threshold)
+        return sure

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from c2f_data.calibration import CalibrationResult
 from c2f_data.camera import Camera
+from c2f_data.confidence import TemperatureFit
 from c2f_data.curve.logistic import LogisticFit
 from c2f_train.report.figures import asked
-from c2f_train.report.wording import classifier, percent, pixels, sentence, threshold
+from c2f_train.report.wording import classifier, listed, percent, pixels, sentence, threshold
 
 SEARCHES = {
     "bisection": (
@@ -33,7 +34,16 @@ def cost(calibration: CalibrationResult) -> str:
         return "no network was run: read off predictions that were kept"
     full = f"{used:,} of {sweep:,} images × resolutions, {_share(calibration.fraction)} of the full"
     stopped = _share(used / calibration.stopped_sweep_images)
-    return f"{full} sweep; {stopped} of a sweep from the top that stops at the last crossing"
+    return (
+        f"{full} sweep; {stopped} of a sweep from the top that stops at the last crossing"
+        + _retraining(calibration)
+    )
+
+
+def _retraining(calibration: CalibrationResult) -> str:
+    """The part of the cost that is training, where classifiers were trained again."""
+    used, sweep = calibration.training_images, calibration.sweep_training_images
+    return f"; {used:,} and {sweep:,} of these are training images" if sweep else ""
 
 
 def bands(calibration: CalibrationResult) -> str:
@@ -62,6 +72,8 @@ def facts(calibration: CalibrationResult) -> list[tuple[str, str]]:
         ("accuracy", _accuracy(calibration)),
         ("reduction", protocol.spec.described),
     ]
+    if calibration.confidences:
+        rows.append(("confidences", _confidences(calibration)))
     if calibration.camera is not None:
         rows.append(("camera", _camera(calibration.camera)))
     return rows
@@ -115,6 +127,23 @@ def _accuracy(calibration: CalibrationResult) -> str:
     if calibration.accuracy == "top-1":
         return "share of images whose class is named first (top-1)"
     return "mean of the classes’ own accuracies (class-balanced)"
+
+
+def _confidences(calibration: CalibrationResult) -> str:
+    """Temperatures and what they did to the expected calibration error, fine to coarse."""
+    levels = calibration.confidences[::-1]
+    fit = levels[0].fit
+    if fit is not TemperatureFit.FITTED:
+        errors = listed([f"{v.level} {v.ece_after:.3f}" for v in levels])
+        return f"expected calibration error {errors}; temperature {fit}"
+    errors = listed(
+        [
+            f"{v.level} {v.ece_before:.3f} before and {v.ece_after:.3f} after "
+            f"(temperature {v.temperature:.2f})"
+            for v in levels
+        ]
+    )
+    return f"expected calibration error {errors}; temperatures {fit}"
 
 
 def _camera(camera: Camera) -> str:

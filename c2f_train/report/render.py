@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from c2f_data.artefacts import write_json, write_text
 from c2f_data.provenance import Provenance
+from c2f_train.pooling import MODELS
 from c2f_train.report import method, paper, wording
 from c2f_train.report.figures import accuracy_figure, asked, fit_legend, legend, threshold_legend
 from c2f_train.report.images import Strip
@@ -47,6 +48,7 @@ def render(report: RunReport, strips: Sequence[Strip] = ()) -> str:
             made=_made(report),
             paper=paper,
             model_names=wording.MODEL_NAMES,
+            models=MODELS,
             symbol=lambda letter, level: _symbol(letter, wording.suffix(names, level)),
         )
     )

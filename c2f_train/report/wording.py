@@ -9,8 +9,9 @@ from pathlib import PurePath
 from c2f_data.calibration import Protocol
 from c2f_data.curve import CalibrationCurve, Crossing
 from c2f_data.hierarchy.formats import PLURALS
+from c2f_train.pooling import MODELS
 
-MODEL_NAMES = {"mlph": "MLPH", "mlp": "MLP", "hbp": "HBP"}
+MODEL_NAMES = {name: model.title for name, model in MODELS.items()}
 SCHEMES = {
     "held-out validation": "validation images",
     "cross-validation": "training images (each by a model that has not seen it)",

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from benchmarks.calibration import run_curve
 from benchmarks.curves import CURVES, draw_answers, geometric_grid
 from c2f_data.curve import Criterion, CrossingSearch, Outcome, find_crossing
-from c2f_data.curve.crossing import Measured, Question, read_crossing
-from c2f_data.curve.search import batch_size, image_order
+from c2f_data.curve.answers import batch_size, image_order
+from c2f_data.curve.crossing import Measured, Question, interval_end, read_crossing
 from c2f_data.errors import ConfigError
 
 GRID = (224, 160, 112, 80, 56, 40, 28, 20)
@@ -232,3 +232,45 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         find_crossing(score or all_right, grid, threshold, n)
+
+
+@pytest.mark.parametrize(
+    ("sure", "end"),
+    [
+        ("S...", 0),  # the bracket's own point needs nobody
+        (".SS.", 1),
+        (".S.SS", 3),  # one lucky point among unsure ones does not count
+        ("..S", 2),  # unless the grid ends there
+        (".S..", None),
+        ("....", None),
+        ("", None),
+    ],
+)
+def test_where_an_interval_ends(sure: str, end: int | None) -> None:
+    assert interval_end(range(len(sure)), lambda i: sure[i] == "S") == end
+
+
+def test_a_point_that_only_confirms_another_one_gets_few_images() -> None:
+    falling = easiest(0.99, 0.98, 0.96, 0.81, 0.79, 0.4, 0.1, 0.02)
+    scorer = Scorer(falling)
+    found = find_crossing(scorer, GRID, 0.8, N)
+    assert (found.bracket, found.interval) == ((56, 80), (40, 112))
+    counts = scorer.per_resolution()
+    assert counts[112] == counts[40] == N
+    assert counts[160] < N / 2 > counts[28]
+
+
+def test_on_a_plateau_at_the_threshold_the_interval_still_covers() -> None:
+    """0.95 down to 200 px, then exactly the threshold down to 60 px, then 0.4."""
+
+    def plateau(r: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(r >= 200, 0.95, np.where(r >= 60, 0.8, 0.4))
+
+    grid, runs, covered = geometric_grid(28), 200, 0
+    for run in range(runs):
+        answers = draw_answers(plateau, grid, 500, np.random.default_rng([3, run]))
+        low, high = find_crossing(
+            lambda r, images, a=answers: a[grid.index(r)][images], grid, 0.8, 500, seed=run
+        ).interval
+        covered += (low or 12) <= 60 <= (high or 448)
+    assert covered >= 0.93 * runs
