@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help install demo test test-slow check lint types contracts bench format clean
+.PHONY: help install demo test test-slow check lint types contracts bench soak format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -45,6 +45,12 @@ bench: install ## measure: each benchmark in its short form
 	$(BIN)/python -m benchmarks.hierarchy
 	$(BIN)/python -m benchmarks.calibration
 	$(BIN)/python -m benchmarks.observer
+	$(BIN)/python -m benchmarks.shards
+	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.head
+
+soak: install ## kill builds of shards at random moments, 30 times, and look at what is left
+	$(BIN)/python -m pytest -m slow -s tests/data/test_shards_soak.py
 
 format: install ## rewrite files in the project's format
 	$(BIN)/ruff check --fix .

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -23,13 +23,14 @@ import cattrs
 from cattrs.preconf.json import make_converter
 
 from c2f_data.errors import ArtefactError, C2FError
+from c2f_data.storage import Place, Url
 
 T = TypeVar("T")
 
 TEMPORARY_PREFIX = ".tmp-"
 
 
-def disk_error(error: OSError, path: Path) -> C2FError:
+def disk_error(error: OSError, path: Place) -> C2FError:
     """Turn the operating system's refusal into one line that names the file and what to do."""
     hints = {
         errno.ENOSPC: "Free some space or choose another --workspace, then run the command again.",
@@ -39,6 +40,8 @@ def disk_error(error: OSError, path: Path) -> C2FError:
     }
     reason = error.strerror or str(error)
     hint = hints.get(error.errno or 0, "Check the path and the disk, then run the command again.")
+    if isinstance(path, Url):
+        hint = "Check the URL, the network and your credentials, then run the command again."
     return ArtefactError(f"{path}: {reason}", hint)
 
 
@@ -125,8 +128,8 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically.
+def write_text(path: Place, text: str) -> None:
+    """Write UTF-8 text atomically; an object at a URL appears whole by itself.
 
     Raises:
         ArtefactError: the disk refused, or the text holds a name that is not Unicode.
@@ -139,11 +142,17 @@ def write_text(path: Path, text: str) -> None:
             f"{path}: can't hold a name that is not UTF-8: {around!r}",
             "Rename that file or folder.",
         ) from error
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+    if isinstance(path, Path):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+        return
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise disk_error(error, path) from error
 
 
-def sha256_file(path: Path) -> str:
+def sha256_file(path: Place) -> str:
     """The file's SHA-256 as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -151,8 +160,28 @@ def sha256_file(path: Path) -> str:
 
 def fingerprint(value: object) -> str:
     """SHA-256 over the canonical JSON of a dataclass or plain value."""
-    text = json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(to_plain(value))).hexdigest()
+
+
+def fingerprint_of_rows(before: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """The same as ``fingerprint([*before, list(rows)])``, whose rows are plain already.
+
+    Only one row is held at a time: the JSON of a million images needs half a gigabyte.
+    """
+    digest = hashlib.sha256(b"[")
+    for value in before:
+        digest.update(_canonical(to_plain(value)) + b",")
+    separator = b"["
+    for row in rows:
+        digest.update(separator + _canonical(row))
+        separator = b","
+    digest.update(b"[]]" if separator == b"[" else b"]]")
+    return digest.hexdigest()
+
+
+def _canonical(plain: object) -> bytes:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
 
 
 _converter = make_converter(forbid_extra_keys=True)
@@ -189,20 +218,26 @@ def from_plain(data: Any, kind: type[T], where: str) -> T:
     except C2FError:
         raise
     except Exception as error:
-        reasons = "; ".join(cattrs.transform_error(error)[:3])
+        # A C2FError among them has two lines.
+        reasons = "; ".join(cattrs.transform_error(error)[:3]).replace("\n", " ")
         raise ArtefactError(
             f"{where}: not a valid {kind.__name__} ({reasons})",
             "The file was changed or written by another version; run the command that makes it.",
         ) from error
 
 
-def write_json(path: Path, value: object, *, schema: str, version: int) -> None:
+def write_json(path: Place, value: object, *, schema: str, version: int) -> None:
     """Write a dataclass as a JSON artefact, atomically. Raises ArtefactError as the disk does."""
+    write_text(path, json_text(value, schema=schema, version=version))
+
+
+def json_text(value: object, *, schema: str, version: int) -> str:
+    """A dataclass as the text of a JSON artefact."""
     plain = {"schema": schema, "schema_version": version, **to_plain(value)}
-    write_text(path, json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
-def read_json(path: Path, kind: type[T], *, schema: str, version: int, maker: str) -> T:
+def read_json(path: Place, kind: type[T], *, schema: str, version: int, maker: str) -> T:
     """Read a JSON artefact that :func:`write_json` wrote.
 
     Args:

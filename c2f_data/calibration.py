@@ -91,9 +91,11 @@ class CalibrationResult:
         index_fingerprint, taxonomy_fingerprint: what it was measured on.
         images_evaluated: answers of a network that the result needed: images times resolutions,
             and training images where classifiers were retrained.
+        training_images: how many of these are training images.
         grid: the resolutions that could be measured, in pixels, native first.
-        sweep_images: what measuring all of them on all images would have needed.
-        stopped_sweep_images: the same for a sweep from the top that stops at each crossing.
+        sweep_images: what the same protocol would have needed at all of them, on all images.
+        sweep_training_images: how many of these are training images.
+        stopped_sweep_images: the same for a sweep from the top that stops at the last crossing.
         search: ``bisection`` or ``full sweep``.
         accuracy: ``top-1`` or ``class-balanced``.
         floor: where even the coarsest level falls below its threshold; None: not asked.
@@ -123,6 +125,8 @@ class CalibrationResult:
     floor: Crossing | None
     camera: Camera | None = None
     confidences: tuple[Confidence, ...] = ()
+    training_images: int = 0
+    sweep_training_images: int = 0
 
     @property
     def temperatures(self) -> tuple[float, ...]:

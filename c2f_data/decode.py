@@ -10,18 +10,20 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from c2f_data.errors import ImageError
+from c2f_data.storage import Place, Url
 
 # A 10,000 x 10,000 photograph still passes; a few kilobytes that claim more are an attack or a
 # damaged header.
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 1024 * 1024
+# Of an image at a URL, read for its size alone: with what cameras write before the pixels.
+HEADER_BYTES = 256 * 1024
 # Enlarged to the network's input, a strip 2 pixels wide would become a gigabyte.
 MAX_ASPECT = 100
 EXIF_ORIENTATION = 0x0112
@@ -44,24 +46,27 @@ class Decoded:
     plain: bool
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Place) -> bytes:
     """The file's bytes. Raises ImageError when it is absent, empty or absurdly large."""
+    data = None
     try:
-        size = path.stat().st_size
+        if isinstance(path, Url):
+            data = path.read_bytes(MAX_BYTES + 1)  # one request instead of two
+        size = path.stat().st_size if data is None else len(data)
         if size == 0:
             raise ImageError(
                 f"{path}: zero bytes", "Replace the file or remove it from the data set."
             )
         if size > MAX_BYTES:
             raise ImageError(f"{path}: {size} bytes", "Files over 512 MiB are refused.")
-        return path.read_bytes()
+        return path.read_bytes() if data is None else data
     except OSError as error:
         raise ImageError(
             f"{path}: {error.strerror}", "Restore the file or remove it from the data set."
         ) from error
 
 
-def decode_file(path: Path, box: Box | None = None) -> Decoded:
+def decode_file(path: Place, box: Box | None = None) -> Decoded:
     """Decode a file; see :func:`decode_bytes`."""
     return decode_bytes(read_bytes(path), str(path), box)
 
@@ -112,10 +117,33 @@ def _cut(decoded: Decoded, box: Box, name: str) -> Decoded:
     return Decoded(decoded.pixels[top:bottom, left:right].copy(), plain=False)
 
 
-def native_size(path: Path) -> tuple[int, int]:
+def decode_plain_jpeg(data: bytes, size: tuple[int, int]) -> Pixels | None:
+    """A JPEG that is known to be plain (see :class:`Decoded`), without Pillow's look at its header.
+
+    Args:
+        size: (height, width) in pixels that it must have, within the caps.
+
+    Returns:
+        (height, width, 3) uint8; None: not such a JPEG, or simplejpeg is absent or refuses it.
+    """
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    try:
+        import simplejpeg
+
+        # Before decoding, so that no header can ask for more memory than was expected.
+        if simplejpeg.decode_jpeg_header(data)[:2] != size:
+            return None
+    except (ImportError, ValueError):
+        return None
+    return _simplejpeg(data, (size[1], size[0]))
+
+
+def native_size(path: Place) -> tuple[int, int]:
     """(height, width) of the upright image, from the header alone. Raises ImageError."""
     try:
-        with Image.open(path) as image:
+        source = io.BytesIO(path.read_bytes(HEADER_BYTES)) if isinstance(path, Url) else path
+        with Image.open(source) as image:
             width, height = image.size
             turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     except Exception:

@@ -54,3 +54,8 @@ class ConfigError(C2FError):
 
 class DeviceError(C2FError):
     """A device that was asked for and is not there."""
+
+
+def install_hint(extra: str) -> str:
+    """How to get the packages of an extra: c2f is installed from its source, not from an index."""
+    return f"Install it: pip install '.[{extra}]' in the folder of c2f's source."

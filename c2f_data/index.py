@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from c2f_data.artefacts import fingerprint
+from c2f_data.artefacts import fingerprint_of_rows
 from c2f_data.decode import Box, Pixels, decode_file, native_size
 from c2f_data.errors import DataSetError
+from c2f_data.storage import Place
 from c2f_data.taxonomy import Taxonomy
 
 TRAIN = "train"
@@ -58,13 +58,13 @@ class DatasetIndex:
 
     Attributes:
         dataset: name, for example ``cub``; also the name of its folder in the workspace.
-        root: folder that the records' paths are relative to.
+        root: folder (or URL) that the records' paths are relative to.
         layout: which adapter read it, in words.
         warnings: what the adapter noticed and a user should know, one line each.
     """
 
     dataset: str
-    root: Path
+    root: Place
     layout: str
     taxonomy: Taxonomy
     records: tuple[ImageRecord, ...]
@@ -90,18 +90,18 @@ class DatasetIndex:
     @cached_property
     def fingerprint(self) -> str:
         """Over ids, labels, splits, file sizes, boxes and the hierarchy; not the folder's place."""
-        rows = [
+        rows = (
             [r.image_id, r.label, r.split, r.bytes, *([r.box] if r.box else [])]
             for r in self.records
-        ]
-        return fingerprint([self.dataset, self.taxonomy.fingerprint, rows])
+        )
+        return fingerprint_of_rows([self.dataset, self.taxonomy.fingerprint], rows)
 
     def positions(self, split: str) -> NDArray[np.int64]:
         """Positions of a split's images in ``records``, ascending."""
         return np.asarray([i for i, r in enumerate(self.records) if r.split == split], np.int64)
 
-    def path(self, position: int) -> Path:
-        """Absolute path of an image."""
+    def path(self, position: int) -> Place:
+        """Absolute path of an image, or its URL."""
         return self.root / self.records[position].path
 
     def pixels(self, position: int) -> Pixels:
@@ -115,7 +115,7 @@ class DatasetIndex:
             return min(box[2] - box[0], box[3] - box[1])
         return min(native_size(self.path(position)))
 
-    def paths(self, positions: Sequence[int] | NDArray[np.int64]) -> list[Path]:
+    def paths(self, positions: Sequence[int] | NDArray[np.int64]) -> list[Place]:
         """Absolute paths of several images."""
         return [self.path(int(i)) for i in positions]
 

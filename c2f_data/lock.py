@@ -44,6 +44,35 @@ def only_writer(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+class SameFolder:
+    """Tells when a locked folder was removed, or another one put in its place.
+
+    A writer would not notice: it makes a folder that is not there, and goes on in the new one,
+    without what it finished before and without the lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = folder / LOCK
+        self._first = self._seen()
+
+    def check(self) -> None:
+        """Raises ArtefactError when it is not the folder any more that was locked."""
+        if self._seen() != self._first:
+            raise ArtefactError(
+                f"{self._lock.parent}: the folder was removed or replaced while c2f wrote to it",
+                "Run the command again; what is finished there is kept.",
+            )
+
+    def _seen(self) -> tuple[int, int] | None:
+        try:
+            found = self._lock.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise disk_error(error, self._lock.parent) from error
+        return found.st_dev, found.st_ino
+
+
 def _owner(path: Path) -> str:
     """The holder as it named itself; its file may not be there yet, or be from elsewhere."""
     try:

@@ -10,8 +10,10 @@ from c2f_data.hierarchy.builtin import BUILTIN, builtin_taxonomy, is_builtin
 from c2f_data.hierarchy.table import read_table, taxonomy_from_table
 from c2f_data.index import DatasetIndex
 from c2f_data.sources import read_source
+from c2f_data.sources.listing import listing_taxonomy
 from c2f_data.sources.locate import locate
-from c2f_data.sources.request import WHOLE, SourceRequest
+from c2f_data.sources.request import WHOLE, SourceRequest, without_listing
+from c2f_data.storage import Place, Url, place
 from c2f_data.taxonomy import DEFAULT_LEVELS, Taxonomy
 from c2f_data.workspace import DatasetFolder, DatasetSource, Workspace
 
@@ -25,14 +27,16 @@ class DatasetChoice:
         levels: level names of that hierarchy, coarse to fine.
         allow_partial: the table may name classes without images.
         crop: ``none``, or ``bbox``: images are cut to their bounding boxes.
+        listing: a CSV that names the images.
     """
 
     dataset: str | None = None
-    root: Path | None = None
+    root: Place | None = None
     taxonomy: str | None = None
     levels: tuple[str, ...] = DEFAULT_LEVELS
     allow_partial: bool = False
     crop: str | None = None
+    listing: Place | None = None
 
 
 def current_dataset(workspace: Workspace, choice: DatasetChoice) -> str:
@@ -57,8 +61,9 @@ def open_dataset(
     name = current_dataset(workspace, choice)
     folder = workspace.dataset(name)
     recorded = folder.read_source()
-    recorded_root = Path(recorded.root) if recorded and recorded.root else None
-    root = (choice.root or locate(name, recorded_root)).resolve()
+    listing = choice.listing or (place(recorded.listing) if recorded and recorded.listing else None)
+    listing = listing and listing.absolute()
+    root = _root(name, choice, recorded, listing)
     taxonomy = choice.taxonomy
     levels, partial = choice.levels, choice.allow_partial
     if recorded and taxonomy is None:
@@ -68,18 +73,37 @@ def open_dataset(
     crop = choice.crop or (recorded.crop if recorded else WHOLE)
     if taxonomy is not None and not is_builtin(taxonomy):
         taxonomy = str(Path(taxonomy).resolve())
-    source = DatasetSource(name, str(root), taxonomy, levels, partial, crop)
-    hierarchy = load_hierarchy(taxonomy or _usual_hierarchy(name, root), levels)
-    index = read_source(SourceRequest(name, root, hierarchy, partial, crop))
+    named = str(listing) if listing else None
+    source = DatasetSource(name, str(root), taxonomy, levels, partial, crop, named)
+    hierarchy = listing_taxonomy(listing, name, levels) if listing and not taxonomy else None
+    if hierarchy is None:
+        hierarchy = load_hierarchy(taxonomy or _usual_hierarchy(name, root), levels)
+    index = read_source(SourceRequest(name, root, hierarchy, partial, crop, listing))
     notes = tuple(str(homonym) for homonym in index.taxonomy.homonyms)
     return replace(index, warnings=(*index.warnings, *notes)), folder, source
 
 
-def _usual_hierarchy(name: str, root: Path) -> str:
+def _root(
+    name: str, choice: DatasetChoice, recorded: DatasetSource | None, listing: Place | None
+) -> Place:
+    """Where the images are: as told, as before, beside their listing, or where they often are."""
+    if isinstance(choice.root, Path):
+        return choice.root.resolve()
+    told = choice.root or (place(recorded.root) if recorded and recorded.root else None)
+    if isinstance(told, Url):
+        if listing is None:
+            raise without_listing(told)
+        return told
+    if told is None and isinstance(listing, Path):
+        return listing.parent
+    return locate(name, told).resolve()
+
+
+def _usual_hierarchy(name: str, root: Place) -> str:
     if name in BUILTIN:
         return name
     table = root / "taxonomy.csv"
-    if table.is_file():
+    if isinstance(table, Path) and table.is_file():
         return str(table)
     raise ConfigError(
         f"no hierarchy for {name!r}: {table} is not there",

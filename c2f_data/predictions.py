@@ -101,18 +101,23 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     buffer = io.BytesIO()
     # In memory first: the HDF5 library crashes the process when the disk is full.
     with h5py.File(buffer, "w", libver=("earliest", "v110")) as file:
-        file.attrs["schema"] = SCHEMA
-        file.attrs["schema_version"] = SCHEMA_VERSION
-        file.attrs["resolution"] = predictions.resolution
-        file.attrs["native"] = predictions.native
-        file.attrs["levels"] = list(predictions.levels)
-        file["image_id"] = fixed_text(predictions.image_ids)
-        file["reduced"] = predictions.reduced.astype("u1")
-        file["true"] = predictions.true.astype("<i4")
-        file["predicted"] = predictions.predicted.astype("<i4")
-        file["confidence"] = predictions.confidence.astype("<f8")
+        fill(file, predictions)
     with atomic_path(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
+
+
+def fill(file: h5py.File, predictions: Predictions) -> None:
+    """Put predictions into an open, empty file; others may add datasets of their own."""
+    file.attrs["schema"] = SCHEMA
+    file.attrs["schema_version"] = SCHEMA_VERSION
+    file.attrs["resolution"] = predictions.resolution
+    file.attrs["native"] = predictions.native
+    file.attrs["levels"] = list(predictions.levels)
+    file["image_id"] = fixed_text(predictions.image_ids)
+    file["reduced"] = predictions.reduced.astype("u1")
+    file["true"] = predictions.true.astype("<i4")
+    file["predicted"] = predictions.predicted.astype("<i4")
+    file["confidence"] = predictions.confidence.astype("<f8")
 
 
 def read_predictions(path: Path) -> Predictions:

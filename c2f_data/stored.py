@@ -101,6 +101,7 @@ def ask_again(
         crossings=tuple(crossings),
         floor=None,
         images_evaluated=0,
+        training_images=0,
         search="stored predictions",
         accuracy="class-balanced" if asked.balanced else "top-1",
         provenance=collect(device="none", seed=result.protocol.seed),

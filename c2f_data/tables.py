@@ -28,8 +28,10 @@ def checked_dataset(
     Raises:
         ValueError, KeyError: it is not there, or something else.
     """
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name} is absent or a link to elsewhere")
+    parts = name.split("/")
+    for end in range(1, len(parts) + 1):
+        if not isinstance(file.get("/".join(parts[:end]), getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is absent or a link to elsewhere")
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset) or (
         len(dataset.shape) != 1 if shape is None else dataset.shape != shape
@@ -41,6 +43,9 @@ def checked_dataset(
     inside = not (dataset.external or dataset.is_virtual or dataset.chunks)
     if not right or not inside or dataset.id.get_storage_size() != dataset.nbytes:
         raise ValueError(f"{name} has another type or layout")
+    # Reading allocates all of it, so a claim that no file could hold ends here.
+    if dataset.nbytes > file.id.get_filesize():
+        raise ValueError(f"{name} is larger than its file")
     return dataset
 
 

@@ -40,12 +40,13 @@ class DatasetSource:
     """dataset.json: what a data set's folder was made from.
 
     Attributes:
-        root: absolute folder of the images; None: only its hierarchy was chosen so far.
+        root: absolute folder of the images, or a URL; None: only its hierarchy was chosen so far.
         taxonomy: a built-in hierarchy (``cub``, ``cub:aou2016``), or absolute path of a table;
             None: the usual one.
         levels: level names of that table, coarse to fine.
         allow_partial: the table may name more classes than there are images of.
         crop: ``none``, or ``bbox``: images are cut to their bounding boxes.
+        listing: absolute path or URL of a CSV that names the images; None: the layout tells.
     """
 
     dataset: str
@@ -54,6 +55,7 @@ class DatasetSource:
     levels: tuple[str, ...]
     allow_partial: bool = False
     crop: str = "none"
+    listing: str | None = None
 
 
 def safe_name(name: str, what: str) -> str:

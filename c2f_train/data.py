@@ -1,26 +1,24 @@
-"""Images to batches: decode, reduce, enlarge, crop. The same chain for sweep, training and test."""
+"""Pictures and what is cut from them: the same chain for sweep, training and test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
-from c2f_data.errors import C2FError
 from c2f_data.index import DatasetIndex
 from c2f_data.resample import Pixels, ResampleSpec, enlarge, reduce, to_input
+from c2f_train.loader import loader as loader
 
-# Enlarged images are kept in memory up to this many bytes, where one process decodes.
+# Enlarged images are kept in memory up to this many bytes a set.
 CACHE_BYTES = 2 * 1024**3
 
 
 class Pictures(Protocol):
-    """Decoded images by position, whatever they are stored in. Must survive pickling."""
+    """Decoded images by position, whatever they are stored in. Several threads may ask at once."""
 
     def __len__(self) -> int: ...
 
@@ -59,11 +57,42 @@ class ReducedPictures:
         return reduce(self.pictures.pixels(position), self.resolution, self.spec)
 
 
-class TrainingImages(Dataset[tuple[Pixels, int]]):
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a training image is cut from an enlarged one, in pixels, and whether it is mirrored."""
+
+    top: int
+    left: int
+    mirrored: bool
+
+    @classmethod
+    def draw(cls, key: tuple[int, int, int], size: tuple[int, int], crop: int) -> Cut:
+        """Draw a square of ``crop`` pixels inside ``size`` (height, width).
+
+        Args:
+            key: (seed, epoch, position), all that the cut depends on besides the size.
+        """
+        random = np.random.default_rng(key)
+        top = int(random.integers(size[0] - crop + 1))
+        left = int(random.integers(size[1] - crop + 1))
+        return cls(top, left, bool(random.random() < 0.5))
+
+
+def mirror(pixels: Pixels) -> Pixels:
+    """(H, W, 3) uint8 mirrored left to right; torch does it in blocks, numpy pixel by pixel."""
+    own = pixels if pixels.flags.writeable else pixels.copy()
+    mirrored: Pixels = torch.from_numpy(own).flip(1).numpy()
+    return mirrored
+
+
+class TrainingImages:
     """Random crop and mirror of enlarged images.
 
     An item's key is (epoch, position): what is drawn depends on (seed, epoch, position) alone, not
-    on the order of loading or on how many processes load.
+    on the order of loading or on how many threads load.
+
+    Args:
+        cache: keep enlarged images in memory, as many as fit.
     """
 
     def __init__(self, pictures: Pictures, spec: ResampleSpec, seed: int, *, cache: bool) -> None:
@@ -79,17 +108,15 @@ class TrainingImages(Dataset[tuple[Pixels, int]]):
     def __getitem__(self, key: tuple[int, int]) -> tuple[Pixels, int]:
         """(crop, crop, 3) uint8 and the position."""
         epoch, position = key
-        image = self._enlarged(position)
-        random = np.random.default_rng([self.seed, epoch, position])
-        size = self.spec.crop
-        top = int(random.integers(image.shape[0] - size + 1))
-        left = int(random.integers(image.shape[1] - size + 1))
-        crop = image[top : top + size, left : left + size]
-        return (crop[:, ::-1] if random.random() < 0.5 else crop), position
+        image, size = self._enlarged(position), self.spec.crop
+        cut = Cut.draw((self.seed, epoch, position), image.shape[:2], size)
+        crop = image[cut.top : cut.top + size, cut.left : cut.left + size]
+        return (mirror(crop) if cut.mirrored else crop), position
 
     def _enlarged(self, position: int) -> Pixels:
-        if position in self._kept:
-            return self._kept[position]
+        kept = self._kept.get(position)
+        if kept is not None:
+            return kept
         image = enlarge(self.pictures.pixels(position), self.spec)
         if image.nbytes <= self._left:
             self._kept[position] = image
@@ -97,7 +124,7 @@ class TrainingImages(Dataset[tuple[Pixels, int]]):
         return image
 
 
-class CenterImages(Dataset[tuple[Pixels, int]]):
+class CenterImages:
     """The centre crop of each image, and its mirror image where asked for."""
 
     def __init__(self, pictures: Pictures, spec: ResampleSpec, *, mirror: bool = False) -> None:
@@ -112,10 +139,10 @@ class CenterImages(Dataset[tuple[Pixels, int]]):
         """(crop, crop, 3) uint8 and the image's position; mirrored ones come after all others."""
         mirrored, position = divmod(item, len(self.pictures))
         image = to_input(self.pictures.pixels(position), self.spec)
-        return (image[:, ::-1] if mirrored else image), position
+        return (mirror(image) if mirrored else image), position
 
 
-class EpochOrder(Sampler[tuple[int, int]]):
+class EpochOrder:
     """(epoch, position) for each image once, shuffled by (seed, epoch)."""
 
     def __init__(self, count: int, epoch: int, seed: int) -> None:
@@ -129,63 +156,3 @@ class EpochOrder(Sampler[tuple[int, int]]):
 
     def __len__(self) -> int:
         return self.count
-
-
-def loader(
-    dataset: Dataset[tuple[Pixels, int]],
-    batch_size: int,
-    workers: int,
-    sampler: Sampler[tuple[int, int]] | None = None,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches in order (or in the sampler's order), decoded by ``workers`` processes.
-
-    Yields:
-        (B, ..., 3, H, W) uint8 images and the (B,) numbers that came with them.
-
-    Raises:
-        C2FError: what the dataset raised, also when that happened in another process.
-    """
-    batches: DataLoader[_Item] = DataLoader(
-        _Guarded(dataset),
-        batch_size=batch_size,
-        sampler=sampler,
-        num_workers=workers,
-        collate_fn=_stack,
-        # fork is unsafe once torch's threads run.
-        multiprocessing_context="spawn" if workers else None,
-    )
-    for batch in batches:
-        if isinstance(batch, C2FError):
-            raise batch
-        yield batch
-
-
-_Item = tuple[Pixels, int] | C2FError
-
-
-class _Guarded(Dataset[_Item]):
-    """Hands a foreseen error on as an item: raised in a worker it would lose its type."""
-
-    def __init__(self, dataset: Dataset[tuple[Pixels, int]]) -> None:
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(cast("Sized", self.dataset))
-
-    def __getitem__(self, key: int) -> _Item:
-        try:
-            return self.dataset[key]
-        except C2FError as error:
-            return error
-
-
-def _stack(items: Sequence[_Item]) -> tuple[Tensor, Tensor] | C2FError:
-    """Collate (..., H, W, 3) arrays to a (B, ..., 3, H, W) uint8 tensor and (B,) numbers."""
-    arrays, numbers = [], []
-    for item in items:
-        if isinstance(item, C2FError):
-            return item
-        arrays.append(np.ascontiguousarray(item[0]))
-        numbers.append(item[1])
-    images = torch.from_numpy(np.stack(arrays))
-    return images.movedim(-1, -3), torch.tensor(numbers)

@@ -17,10 +17,11 @@ from c2f_data.artefacts import remove_leftovers
 from c2f_data.errors import C2FError
 from c2f_data.resample import ResampleSpec
 from c2f_train.config import Precision
-from c2f_train.data import EpochOrder, Pictures, TrainingImages, loader
+from c2f_train.data import EpochOrder, Pictures, TrainingImages
 from c2f_train.device import autocast
 from c2f_train.inference import to_device
 from c2f_train.model import HierarchicalClassifier
+from c2f_train.loader import loader, threads_of
 from c2f_train.progress import Progress, Task
 from c2f_train.results import EpochMetrics
 from c2f_train.snapshot import (
@@ -100,14 +101,14 @@ def finetune(
         restore_model(snapshot, position, model)
         restore_optimizer(snapshot, position, optimizer)
         history = list(position.history)
-    images = TrainingImages(pictures, spec, seed, cache=workers == 0)
+    images = TrainingImages(pictures, spec, seed, cache=True)
     steps = math.ceil(len(pictures) / recipe.batch_size)
     targets = torch.from_numpy(labels).to(device)
     with progress.task(what, recipe.epochs * steps) as task:
         task.advance(len(history) * steps)
         for epoch in range(len(history) + 1, recipe.epochs + 1):
             order = EpochOrder(len(pictures), epoch, seed)
-            batches = loader(images, recipe.batch_size, workers, order)
+            batches = loader(images, recipe.batch_size, threads_of(workers), order)
             history.append(
                 _epoch(model, optimizer, batches, targets, recipe, epoch, device, precision, task)
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,8 +11,9 @@ from torch import Tensor
 
 from c2f_data.resample import ResampleSpec
 from c2f_train.config import Precision
-from c2f_train.data import CenterImages, Pictures, loader
+from c2f_train.data import CenterImages, Pictures
 from c2f_train.device import autocast
+from c2f_train.loader import loader, threads_of
 from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Task
 
@@ -23,7 +26,6 @@ def to_device(images: Tensor, device: torch.device) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last).to(device, non_blocking=True)
 
 
-@torch.inference_mode()
 def extract_features(
     model: HierarchicalClassifier,
     pictures: Pictures,
@@ -36,14 +38,43 @@ def extract_features(
     task: Task | None = None,
 ) -> Tensor:
     """(n, F) float32 features of the centre crops, on the CPU; mirrored ones follow as n more."""
+    return torch.cat(
+        list(
+            feature_batches(
+                model,
+                pictures,
+                spec,
+                device,
+                precision,
+                workers=workers,
+                mirror=mirror,
+                task=task,
+            )
+        )
+    )
+
+
+@torch.inference_mode()
+def feature_batches(
+    model: HierarchicalClassifier,
+    pictures: Pictures,
+    spec: ResampleSpec,
+    device: torch.device,
+    precision: Precision,
+    *,
+    workers: int,
+    mirror: bool = False,
+    task: Task | None = None,
+) -> Iterator[Tensor]:
+    """The rows of :func:`extract_features`, a batch of images at a time."""
     model.eval()
-    rows = []
-    for images, _ in loader(CenterImages(pictures, spec, mirror=mirror), BATCH, workers):
+    centres = CenterImages(pictures, spec, mirror=mirror)
+    for images, _ in loader(centres, BATCH, threads_of(workers)):
         with autocast(device, precision):
-            rows.append(model.features(to_device(images, device)).float().cpu())
+            rows = model.features(to_device(images, device)).float().cpu()
+        yield rows
         if task:
             task.advance(len(images))
-    return torch.cat(rows)
 
 
 @torch.inference_mode()
@@ -61,7 +92,7 @@ def predict_centers(
     """One level's prediction and confidence for each image, (n,) each."""
     model.eval()
     classes, confidences = [], []
-    for images, _ in loader(CenterImages(pictures, spec), BATCH, workers):
+    for images, _ in loader(CenterImages(pictures, spec), BATCH, threads_of(workers)):
         with autocast(device, precision):
             logits = model(to_device(images, device), level)
         best = logits.float().softmax(dim=1).max(dim=1)

@@ -8,15 +8,18 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from c2f_train.config import Precision, TrainConfig
-from c2f_train.data import EpochOrder, TrainingImages, loader
+from c2f_train.data import EpochOrder, TrainingImages
 from c2f_train.device import autocast
+from c2f_train.device_images import DeviceImages
 from c2f_train.finetune import check_finite
 from c2f_train.inference import to_device
+from c2f_train.loader import chunks, load, threads_of
 from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Task
 from c2f_train.results import EpochMetrics
@@ -37,8 +40,11 @@ class Batch:
     labels: Tensor
 
 
+Source = TypeVar("Source", TrainingImages, DeviceImages)
+
+
 @dataclass(frozen=True)
-class LevelImages:
+class LevelImages(Generic[Source]):
     """The training images of one level at that level's resolution.
 
     Attributes:
@@ -46,32 +52,51 @@ class LevelImages:
     """
 
     level: int
-    images: TrainingImages
+    images: Source
     labels: Tensor
 
 
-def steps_of(levels: Sequence[LevelImages], batch_size: int) -> int:
+def steps_of(levels: Sequence[LevelImages[Source]], batch_size: int) -> int:
     """Steps of an epoch: every level's images once."""
     return sum(math.ceil(len(level.images) / batch_size) for level in levels)
 
 
 def alternating_images(
-    levels: Sequence[LevelImages], config: TrainConfig, epoch: int
+    levels: Sequence[LevelImages[TrainingImages]], config: TrainConfig, epoch: int
 ) -> Iterator[Batch]:
-    """Batches of the levels in turn, each level in an order of its own."""
-    loaders = [
-        loader(
-            own.images,
-            config.batch_size,
-            config.workers,
-            EpochOrder(len(own.images), epoch, config.seed * 1000 + own.level),
+    """Batches of the levels in turn, each level in an order of its own.
+
+    One set of threads loads for all levels, in the order in which the batches are used.
+    """
+    turns = list(_turns(levels, config, epoch))
+    keys = ([(own.images, key) for key in chunk] for own, chunk in turns)
+    batches = load(lambda key: key[0][key[1]], keys, threads_of(config.workers))
+    for (own, _), (inputs, chosen) in zip(turns, batches, strict=True):
+        yield Batch(own.level, inputs, own.labels[chosen])
+
+
+def alternating_kept(
+    levels: Sequence[LevelImages[DeviceImages]], config: TrainConfig, epoch: int
+) -> Iterator[Batch]:
+    """The same batches, of images that the device keeps."""
+    for own, chunk in _turns(levels, config, epoch):
+        inputs, chosen = own.images.batch(chunk)
+        yield Batch(own.level, inputs, own.labels[chosen])
+
+
+def _turns(
+    levels: Sequence[LevelImages[Source]], config: TrainConfig, epoch: int
+) -> Iterator[tuple[LevelImages[Source], list[tuple[int, int]]]]:
+    """Whose batch is next, and the (epoch, position) keys in it."""
+    orders = [
+        chunks(
+            EpochOrder(len(own.images), epoch, config.seed * 1000 + own.level), config.batch_size
         )
         for own in levels
     ]
-    # All levels hold the same images, so their loaders end together.
-    for turn in zip(*loaders, strict=True):
-        for own, (inputs, chosen) in zip(levels, turn, strict=True):
-            yield Batch(own.level, inputs, own.labels[chosen])
+    # All levels hold the same images, so their orders end together.
+    for turn in zip(*orders, strict=True):
+        yield from zip(levels, turn, strict=True)
 
 
 def alternating_features(
@@ -80,23 +105,20 @@ def alternating_features(
     """Batches of cached features of the levels in turn.
 
     Args:
-        features: level to (n, F).
+        features: level to (n, F), of any float type.
         labels: level to (n,) class ids.
     """
     orders = {
-        level: _split(
-            [i for _, i in EpochOrder(len(rows), epoch, config.seed * 1000 + level)],
+        level: chunks(
+            (i for _, i in EpochOrder(len(rows), epoch, config.seed * 1000 + level)),
             config.stage1_batch_size,
         )
         for level, rows in features.items()
     }
     for turn in zip(*orders.values(), strict=True):
         for level, chosen in zip(orders, turn, strict=True):
-            yield Batch(level, features[level][chosen], labels[level][chosen])
-
-
-def _split(order: list[int], size: int) -> list[Tensor]:
-    return [torch.tensor(order[i : i + size]) for i in range(0, len(order), size)]
+            rows = torch.tensor(chosen)
+            yield Batch(level, features[level][rows].float(), labels[level][rows])
 
 
 def train_epoch(

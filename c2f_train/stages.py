@@ -8,19 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from c2f_data.artefacts import atomic_path, to_plain, write_text
+from c2f_data.artefacts import to_plain, write_text
 from c2f_data.errors import ArtefactError
 from c2f_data.index import TRAIN
-from c2f_train.checkpoint import read_tensors, write_tensors
 from c2f_train.data import TrainingImages
-from c2f_train.inference import extract_features
+from c2f_train.device_images import DeviceImages, keep_on_device
+from c2f_train.features import cached_features
+from c2f_train.loader import threads_of
 from c2f_train.loop import (
     Batch,
     LevelImages,
     alternating_features,
     alternating_images,
+    alternating_kept,
     steps_of,
     train_epoch,
 )
@@ -132,55 +134,42 @@ def _batches(run: Run, stage: int) -> tuple[Callable[[int], Iterator[Batch]], in
     """(epoch to batches, steps of an epoch)."""
     config = run.config
     if stage == 1 and config.stage1 == "softmax" and config.cache:
-        features = {level: _cached_features(run, level) for level in run.levels}
+        features = {level: cached_features(run, level) for level in run.levels}
         labels = {level: run.labels(TRAIN, level).repeat(2) for level in run.levels}
         rows = 2 * run.reader.length(TRAIN)
         steps = len(run.levels) * -(-rows // config.stage1_batch_size)
         return lambda epoch: alternating_features(features, labels, config, epoch), steps
-    levels = [
-        LevelImages(
-            level,
-            TrainingImages(
-                run.pictures(TRAIN, level), run.spec, config.seed, cache=config.workers == 0
-            ),
-            run.labels(TRAIN, level),
-        )
-        for level in run.levels
-    ]
+    images, kept = _training_images(run)
     # The epochs of stage 2 draw other crops and orders than those of stage 1.
     offset = 0 if stage == 1 else config.stage1_epochs
+    if kept is not None:
+        return (
+            lambda epoch: alternating_kept(kept, config, epoch + offset),
+            steps_of(kept, config.batch_size),
+        )
     return (
-        lambda epoch: alternating_images(levels, config, epoch + offset),
-        steps_of(levels, config.batch_size),
+        lambda epoch: alternating_images(images, config, epoch + offset),
+        steps_of(images, config.batch_size),
     )
 
 
-def _cached_features(run: Run, level: int) -> Tensor:
-    """Frozen features of the centre crops and of their mirror images, (2 n, F) float32."""
-    path = run.folder / f"features-{run.names[level]}-{run.key[:12]}.safetensors"
-    if path.exists():
-        return read_tensors(path)["features"]
-    rows = 2 * run.reader.length(TRAIN)
-    with run.progress.task(f"Features at the {run.names[level]} resolution", rows) as task:
-        features = extract_features(
-            run.model,
-            run.pictures(TRAIN, level),
-            run.spec,
-            run.device,
-            run.config.precision,
-            workers=run.config.workers,
-            mirror=True,
-            task=task,
-        )
-    with atomic_path(path) as temporary:
-        write_tensors(temporary, {"features": features.contiguous()})
-    return features
-
-
-def remove_features(folder: Path) -> None:
-    """Delete the cached features of stage 1: a finished run needs them no more."""
-    for path in folder.glob("features-*.safetensors"):
-        path.unlink()
+def _training_images(
+    run: Run,
+) -> tuple[list[LevelImages[TrainingImages]], list[LevelImages[DeviceImages]] | None]:
+    """Every level's training images, and the same ones on the device where they fit there."""
+    names = [run.names[level] for level in run.levels]
+    labels = [run.labels(TRAIN, level) for level in run.levels]
+    images = [
+        TrainingImages(run.pictures(TRAIN, level), run.spec, run.config.seed, cache=True)
+        for level in run.levels
+    ]
+    sizes = [run.reader.sizes(TRAIN, name) for name in names]
+    threads = threads_of(run.config.workers)
+    kept = keep_on_device(images, sizes, names, run.device, threads, run.progress)
+    streamed = [LevelImages(*each) for each in zip(run.levels, images, labels, strict=True)]
+    if kept is None:
+        return streamed, None
+    return streamed, [LevelImages(*each) for each in zip(run.levels, kept, labels, strict=True)]
 
 
 def _named(metrics: EpochMetrics, names: tuple[str, ...]) -> EpochMetrics:

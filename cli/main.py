@@ -19,7 +19,11 @@ from .build_hierarchy import build_hierarchy
 from .calibrate import calibrate
 from .demo import demo
 from .doctor import doctor
+from .evaluate import evaluate
+from .export import export
+from .export_model import export_model
 from .fetch import fetch
+from .inspect import inspect
 from .report import report
 from .shard import shard
 from .train import train
@@ -49,9 +53,13 @@ _COMMANDS = (
     calibrate,
     shard,
     train,
+    evaluate,
     report,
     demo,
     verify,
+    inspect,
+    export,
+    export_model,
     doctor,
 )
 for _command in _COMMANDS:

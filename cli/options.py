@@ -18,6 +18,7 @@ from c2f_data.errors import ConfigError
 from c2f_data.open_dataset import DatasetChoice
 from c2f_data.resample_spec import Filter, Reduction, default_engine
 from c2f_data.sources.request import CROPS
+from c2f_data.storage import place
 from c2f_data.taxonomy import DEFAULT_LEVELS
 from c2f_data.workspace import DEFAULT, Workspace
 
@@ -108,15 +109,23 @@ def common_options(function: F) -> F:
 
 
 def dataset_options(function: F) -> F:
-    """--dataset --root --taxonomy --levels --allow-partial --crop."""
+    """--dataset --root --listing --taxonomy --levels --allow-partial --crop."""
     return _stacked(
         option(
             "--dataset", help="cub, cars, folder or demo; default: the workspace's current one."
         ),
         option(
             "--root",
-            type=click.Path(path_type=Path),
-            help="Folder or archive of the data set; default: where it was found before.",
+            type=place,
+            metavar="PATH",
+            help="Folder or archive of the data set, or a URL with --listing; "
+            "default: where it was found before.",
+        ),
+        option(
+            "--listing",
+            type=place,
+            metavar="CSV",
+            help="Names the images below --root: columns path, the class, and split if known.",
         ),
         option(
             "--taxonomy",
@@ -141,8 +150,8 @@ def dataset_options(function: F) -> F:
     )(function)
 
 
-def compute_options(function: F) -> F:
-    """--device --precision --seed --workers."""
+def device_options(function: F) -> F:
+    """--device --precision --workers."""
     return _stacked(
         option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu."),
         option(
@@ -152,15 +161,20 @@ def compute_options(function: F) -> F:
             show_default=True,
             help="Number format of the network.",
         ),
-        option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True),
         option(
             "--workers",
             type=click.IntRange(0, 256),
             default=0,
             show_default=True,
-            help="Processes that decode images beside the network.",
+            help="Threads that decode images beside the network; 0: one a core.",
         ),
     )(function)
+
+
+def compute_options(function: F) -> F:
+    """--device --precision --workers --seed."""
+    seed = option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+    return device_options(seed(function))
 
 
 def backbone_options(function: F) -> F:
@@ -222,6 +236,7 @@ def choice_of(given: Mapping[str, Any]) -> DatasetChoice:
         names(given["levels"]),
         given["allow_partial"],
         given["crop"],
+        given["listing"],
     )
 
 

@@ -19,6 +19,7 @@ from .steps import read_calibration
 
 if TYPE_CHECKING:
     from c2f_data.index import DatasetIndex
+    from c2f_train.evaluation import EvaluationResult
     from c2f_train.report import RunReport, Strip
     from c2f_train.results import RunResult
 
@@ -101,7 +102,8 @@ def write(
         failures = read_failures(calibration, folder.calibration, taxonomy)
         if failures.missing:
             console.warn(f"no section on single classes: {failures.missing}")
-    page = build_report(facts, taxonomy, calibration, runs, made, failures)
+    evaluations = _evaluations(folder, runs, console)
+    page = build_report(facts, taxonomy, calibration, runs, made, failures, evaluations)
     strips = _strips(index, page, runs) if index is not None else []
     return write_report(out or folder.report, page, strips)
 
@@ -119,6 +121,23 @@ def _runs(folder: DatasetFolder, first: str | None) -> list[RunResult]:
             )
         runs = chosen + [run for run in runs if run.name != first]
     return runs
+
+
+def _evaluations(
+    folder: DatasetFolder, runs: list[RunResult], console: Console
+) -> list[EvaluationResult]:
+    """What `c2f evaluate` has found about these runs; it is no part that a report must have."""
+    from c2f_train.evaluation import read_evaluation, result_path
+
+    found = []
+    for run in runs:
+        place = folder.run(run.name)
+        if result_path(place).exists():
+            try:
+                found.append(read_evaluation(place))
+            except ArtefactError as error:
+                console.warn(f"no section on run {run.name}'s evaluation: {error.message}")
+    return found
 
 
 def _strips(index: DatasetIndex, page: RunReport, runs: list[RunResult]) -> list[Strip]:

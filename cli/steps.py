@@ -15,8 +15,12 @@ from .console import Console
 if TYPE_CHECKING:
     from c2f_data.calibration import CalibrationResult
     from c2f_data.resample_spec import Reduction
+    from c2f_data.shards.encodings import EncodingName
+    from c2f_data.shards.input_side import InputSide
     from c2f_data.shards.manifest import ShardManifest
     from c2f_data.shards.schema import LevelPlan
+    from c2f_data.shards.writer import Engine
+    from c2f_data.storage import Place
     from c2f_train.progress import Task
 
 
@@ -34,8 +38,17 @@ def build_shards(
     jobs: int | None,
     overwrite: bool,
     console: Console,
+    encoding: EncodingName = "webp-lossless",
+    enlarged: InputSide | None = None,
+    engine: Engine | None = None,
+    out: Place | None = None,
 ) -> ShardManifest:
-    """Write shards with a progress display. Raises what write_shards raises."""
+    """Write shards with a progress display. Raises what write_shards raises.
+
+    Args:
+        engine: builds them instead of ``jobs`` processes.
+        out: where they go instead of the data set's folder.
+    """
     from c2f_data.provenance import collect
     from c2f_data.shards.writer import write_shards
 
@@ -44,14 +57,17 @@ def build_shards(
             index,
             plans,
             spec,
-            folder.shards,
+            out or folder.shards,
             jobs=jobs or cores(),
+            engine=engine,
             overwrite=overwrite,
             progress=counting(task),
             provenance=collect(device="cpu", seed=0),
+            encoding=encoding,
+            enlarged=enlarged,
         )
     size = f"{len(manifest.shards)} files, {manifest.bytes / 1e6:.0f} MB"
-    console.note(f"Shards: {size} in {folder.shards}")
+    console.note(f"Shards: {size} in {out or folder.shards}")
     return manifest
 
 

@@ -10,6 +10,7 @@ import click
 from c2f_data.errors import ArtefactError, ConfigError
 from c2f_data.open_dataset import DatasetChoice, current_dataset
 from c2f_data.workspace import DatasetFolder
+from c2f_train.pooling import MODELS, USUAL_DIM
 
 from .console import Console, level_aliases, print_json
 from .options import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 POSITIVE = click.FloatRange(0, min_open=True)
 COUNT = click.IntRange(1)
 EPOCHS = click.IntRange(0)
+OWN = ("mlph", "mlp", "hbp")  # the paper's own systems; the others it quotes
 
 
 @click.command("train")
@@ -37,16 +39,22 @@ EPOCHS = click.IntRange(0)
 @option("--name", help="Name of the run.  [default: the model]")
 @option(
     "--model",
-    type=click.Choice(["mlph", "mlp", "hbp"]),
+    type=click.Choice(list(MODELS)),
     default="mlph",
     show_default=True,
-    help="mlp: I_high alone. hbp: mlp without the trilinear part.",
+    help="mlp: mlph on I_high alone; hbp: mlp without the trilinear part; "
+    + "; ".join(f"{name}: {MODELS[name].title}" for name in MODELS if name not in OWN)
+    + ".",
 )
 @option("--backbone", help="vgg16, tiny or a torchvision name.  [default: the calibration's]")
 @backbone_options
 @option("--input-size", type=click.IntRange(8, 2048), help="[default: the calibration's]")
 @option("--fit", type=click.Choice(["shorter", "squash"]), help="[default: the calibration's]")
-@option("--dim", type=COUNT, default=8192, show_default=True, help="d of the projections.")
+@option(
+    "--dim",
+    type=COUNT,
+    help="d: width of a projection or length of a sketch.  [default: 4096 for kp, else 8192]",
+)
 @option(
     "--stage1",
     type=click.Choice(["softmax", "hbp"]),
@@ -71,7 +79,7 @@ EPOCHS = click.IntRange(0)
 @compute_options
 @common_options
 def train(**o: Any) -> None:
-    """Train MLPH (or mlp, hbp) on the shards, and test every level at its own resolution.
+    """Train MLPH, or a model to compare it with, and test every level at its own resolution.
 
     \b
     Example:
@@ -164,7 +172,7 @@ def _config(
         taps=taps or (protocol.taps if protocol is not None and same else ()),
         input_size=size,
         fit=o["fit"] or (spec.fit if spec else "shorter"),
-        dim=o["dim"],
+        dim=_dim(o["model"], o["dim"]),
         stage1=o["stage1"],
         cache=not o["no_cache"],
         stage1_epochs=o["stage1_epochs"],
@@ -182,6 +190,17 @@ def _config(
         seed=o["seed"],
         workers=o["workers"],
     )
+
+
+def _dim(model: str, dim: int | None) -> int:
+    """The d that was asked for, or the model's usual one. Raises ConfigError: it has none."""
+    usual = MODELS[model].dim
+    if usual is None and dim is not None:
+        raise ConfigError(
+            f"--dim with --model {model}",
+            "Its features have one length, given by the backbone's channels: leave --dim out.",
+        )
+    return dim or usual or USUAL_DIM
 
 
 def _prepare(run: Path, resume: bool, overwrite: bool, console: Console) -> None:

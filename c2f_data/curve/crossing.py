@@ -170,7 +170,7 @@ def read_crossing(
     outcome = _outcome(answer, first, points, margins, question)
     resolution = points[answer].resolution if answer is not None and outcome.has_answer else None
     upper = answer - 1 if answer and resolution is not None else None
-    low, high = (None, None) if resolution is None else _interval(points, margins, answer or 0)
+    low, high = (None, None) if resolution is None else _interval(points, criterion, answer or 0)
     cap = question.cap
     return Crossing(
         level=question.level,
@@ -236,20 +236,26 @@ def _rises(
 
 
 def _interval(
-    points: Sequence[Measured], margins: Sequence[tuple[float, float]], answer: int
+    points: Sequence[Measured], criterion: Criterion, answer: int
 ) -> tuple[int | None, int | None]:
     """(low, high): the ends of the interval, outwards from the answer; None: that side is open."""
-    low = interval_end(range(answer, len(points)), lambda i: margins[i][1] < 0)
-    high = interval_end(range(answer - 1, -1, -1), lambda i: margins[i][0] > 0)
-    return (
-        None if low is None else points[low].resolution,
-        None if high is None else points[high].resolution,
-    )
+
+    def end(outwards: Sequence[int], *, below: bool) -> int | None:
+        found = interval_end(
+            outwards,
+            sure=lambda i: criterion.surely(points[i].right, below=below),
+            very_sure=lambda i: criterion.strict.surely(points[i].right, below=below),
+        )
+        return None if found is None else points[found].resolution
+
+    low = end(range(answer, len(points)), below=True)
+    return low, end(range(answer - 1, -1, -1), below=False)
 
 
 def interval_end(
     outwards: Sequence[int],
     sure: Callable[[int], bool],
+    very_sure: Callable[[int], bool],
     confirms: Callable[[int], bool] | None = None,
 ) -> int | None:
     """Where one side of the interval ends: the nearest point that is surely on its side.
@@ -258,17 +264,20 @@ def interval_end(
     point has half of what the confidence leaves for that; accuracy moves away from the threshold
     on either side, so the point next to the crossing has nearly all of the risk. Where that point
     is not sure, accuracy may stay near the threshold over several points, and then any of them
-    may seem sure by luck: from there on a point counts only if the next one outwards is sure, too.
+    may seem sure by luck: from there on a point counts only if it is sure at a higher confidence,
+    or if the next one outwards is sure, too.
 
     Args:
         outwards: positions of the points on one side, the bracket's own first.
         sure: whether a point is surely on that side; asked for no more points than needed.
-        confirms: the same of a next one outwards, for a search that need not measure it whole.
+        very_sure: the same at a higher confidence (:attr:`Criterion.strict`).
+        confirms: the same as ``sure`` of a next one outwards, for a search that need not measure
+            it whole.
     """
     confirms = confirms or sure
     for place, i in enumerate(outwards):
         alone = place == 0 or i == outwards[-1]
-        if sure(i) and (alone or confirms(outwards[place + 1])):
+        if sure(i) and (alone or very_sure(i) or confirms(outwards[place + 1])):
             return i
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from scipy.stats import binomtest, norm
 from c2f_data.errors import ConfigError
 
 CONFIDENCE = 0.95
+# What the confidence leaves for errors is divided by this where one point has to stand alone.
+STRICTER = 10
 
 Right = NDArray[np.bool_]
 
@@ -105,6 +107,16 @@ class Criterion:
             return paired_margin(right, self.native, self.factor, self.confidence)
         difference = right - self.factor * self.native
         return _stratified(difference, self.classes, self.confidence)
+
+    def surely(self, right: Right, *, below: bool) -> bool:
+        """Whether accuracy is surely on that side of the threshold."""
+        low, high = self.margin(right)
+        return high < 0 if below else low > 0
+
+    @property
+    def strict(self) -> Criterion:
+        """The same question at a higher confidence: 0.995 instead of 0.95."""
+        return replace(self, confidence=1 - (1 - self.confidence) / STRICTER)
 
 
 def _class_means(

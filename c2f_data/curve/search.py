@@ -204,14 +204,15 @@ class CrossingSearch:
         self._find_end(range(answer - 1, -1, -1), criterion, below=False)
 
     def _find_end(self, outwards: Sequence[int], criterion: Criterion, *, below: bool) -> None:
-        def sure(position: int) -> bool:
-            low, high = self._margin(position, criterion)
-            return high < 0 if below else low > 0
+        def sure(position: int, criterion: Criterion = criterion) -> bool:
+            self._below(position, criterion, whole=True)
+            right = self._answers.whole(self._grid[position])
+            return criterion.surely(right, below=below)
 
         def clear(position: int) -> bool:
             return self._clear(position, criterion, below=below) or sure(position)
 
-        interval_end(outwards, sure, clear)
+        interval_end(outwards, sure, lambda i: sure(i, criterion.strict), clear)
 
     def _clear(self, position: int, criterion: Criterion, *, below: bool) -> bool:
         """Whether fewer than all images leave no doubt on which side accuracy lies.
@@ -231,10 +232,6 @@ class CrossingSearch:
                 return True
             answers.more(r, threshold)
         return False
-
-    def _margin(self, position: int, criterion: Criterion) -> tuple[float, float]:
-        self._below(position, criterion, whole=True)
-        return criterion.margin(self._answers.whole(self._grid[position]))
 
     def _halve(self, criterion: Criterion, question: Question) -> None:
         """Measure the middle of the bracket; the interval's ends are then asked for again."""

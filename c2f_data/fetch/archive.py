@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from c2f_data.artefacts import fsync_folder, sha256_file
-from c2f_data.errors import ConfigError, DataSetError
+from c2f_data.errors import ConfigError, DataSetError, install_hint
 from c2f_data.fetch.resume import Patience, RemoteFile, ResumingDownload, shown
 from c2f_data.lock import only_writer
 from c2f_data.sources.locate import cache_folder
@@ -106,7 +106,7 @@ def _pooch() -> Any:
     except ImportError as error:
         raise ConfigError(
             f"downloading needs pooch, which is not installed ({error})",
-            "pip install 'c2f-toolkit[download]'",
+            install_hint("download"),
         ) from error
     # It tells about every download in words of its own; c2f has told already.
     pooch.get_logger().setLevel(logging.WARNING)

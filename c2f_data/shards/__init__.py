@@ -1,6 +1,8 @@
 """Three-resolution data sets in HDF5: planned, built, resumed, read and verified.
 
-``schema`` and ``tasks`` say what goes where; ``encode``, ``hdf5`` and ``build`` make one shard;
+``schema`` (with ``input_side``) and ``tasks`` say what goes where, ``estimate`` what it will cost;
+``encode`` (with ``encodings``), ``hdf5`` (with ``attributes``) and ``build`` make one shard;
 ``pool``, ``lock`` and ``writer`` make all of them; ``manifest`` and ``head`` check what is read;
-``reader`` and ``verify`` use it. Nothing is imported here: reading needs no torch, building does.
+``reader``, ``verify`` and ``repair`` use it, and ``alone`` and ``summary`` look at shards of which
+nothing else is known. Nothing is imported here: reading needs no torch, building does.
 """

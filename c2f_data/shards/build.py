@@ -7,38 +7,22 @@ source images. Then it is kept; otherwise it is built again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from c2f_data.artefacts import atomic_path, read_json, sha256_file, write_json
-from c2f_data.decode import read_bytes
-from c2f_data.errors import ArtefactError, DataSetError
+from c2f_data.artefacts import sha256_file
+from c2f_data.errors import ArtefactError
 from c2f_data.shards.encode import EncodedImage, encode_image
 from c2f_data.shards.hdf5 import write_hdf5
 from c2f_data.shards.head import head_sha256
 from c2f_data.shards.manifest import PayloadRange, ShardEntry
+from c2f_data.shards.publish import publish
+from c2f_data.shards.sidecar import Sidecar, read_sidecar
+from c2f_data.shards.sources import TaskSources
 from c2f_data.shards.tasks import ShardTask
-
-SIDECAR_SCHEMA = "c2f-shard-sidecar"
-SIDECAR_VERSION = 1
+from c2f_data.storage import Url
 
 Tick = Callable[[int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """What a finished shard was made from.
-
-    Attributes:
-        task: fingerprint of the task.
-        sources_sha256: over the bytes of the source images, each with its length before it.
-    """
-
-    task: str
-    sources_sha256: str
-    entry: ShardEntry
 
 
 def build_shard(task: ShardTask, tick: Tick | None = None) -> ShardEntry:
@@ -54,29 +38,28 @@ def build_shard(task: ShardTask, tick: Tick | None = None) -> ShardEntry:
     Raises:
         ImageError: a source image is absent or can't be decoded.
         DataSetError: a source image changed since the data set was listed.
-        ArtefactError: the disk refused.
+        ArtefactError: the disk or the store refused.
     """
     kept = finished(task)
     if kept is not None:
         if tick:
             tick(kept.images)
         return kept
-    sources = hashlib.sha256()
+    sources = TaskSources(task)
     images = []
     for position in range(len(task.records)):
-        data, name = _source(task, position)
-        _add(sources, data)
+        data, name = sources.read(position)
         images.append(encode_image(data, name, task.plan, task.records[position].box))
         if tick:
             tick(1)
-    with atomic_path(task.path) as temporary:
-        payloads = write_hdf5(temporary, task, images)
-        entry = _describe(temporary, task, images, payloads)
-        sidecar = Sidecar(task.fingerprint, sources.hexdigest(), entry)
-        # Before the rename: a kill between the two then leaves a sidecar that no shard bears out,
-        # never a whole shard that the next build would not know for finished.
-        write_json(task.sidecar, sidecar, schema=SIDECAR_SCHEMA, version=SIDECAR_VERSION)
-    return entry
+
+    def fill(path: Path) -> Sidecar:
+        payloads = write_hdf5(path, task, images)
+        entry = _describe(path, task, images, payloads)
+        sources.check_unchanged()
+        return Sidecar(task.fingerprint, sources.sha256, entry)
+
+    return publish(task, fill).entry
 
 
 def finished(task: ShardTask) -> ShardEntry | None:
@@ -86,20 +69,22 @@ def finished(task: ShardTask) -> ShardEntry | None:
         ImageError, DataSetError: the shard is whole, but a source image is gone or has changed.
     """
     try:
-        sidecar = read_json(
-            task.sidecar, Sidecar, schema=SIDECAR_SCHEMA, version=SIDECAR_VERSION, maker="c2f shard"
-        )
+        sidecar = read_sidecar(task.sidecar)
         entry = sidecar.entry
         if sidecar.task != task.fingerprint or entry.file != task.file:
             return None
-        if task.path.stat().st_size != entry.bytes or sha256_file(task.path) != entry.sha256:
+        if task.path.stat().st_size != entry.bytes:
+            return None
+        # An object's bytes were read back before its sidecar was written, and it can't be torn:
+        # reading all of them again at every start is what `c2f verify` is for.
+        if not isinstance(task.path, Url) and sha256_file(task.path) != entry.sha256:
             return None
     except (ArtefactError, OSError):
         return None
-    sources = hashlib.sha256()
+    sources = TaskSources(task)
     for position in range(len(task.records)):
-        _add(sources, _source(task, position)[0])
-    return entry if sources.hexdigest() == sidecar.sources_sha256 else None
+        sources.read(position)
+    return entry if sources.sha256 == sidecar.sources_sha256 else None
 
 
 def _describe(
@@ -118,21 +103,3 @@ def _describe(
         head_sha256=head_sha256(path, payloads),
         payloads=payloads,
     )
-
-
-def _source(task: ShardTask, position: int) -> tuple[bytes, str]:
-    """The bytes of a source image and its name; it must still have the size it was listed with."""
-    record = task.records[position]
-    path = task.root / record.path
-    data = read_bytes(path)
-    if len(data) != record.bytes:
-        raise DataSetError(
-            f"{path}: {len(data)} bytes, but {record.bytes} when the data set was listed",
-            "The images changed meanwhile: run the command again when they are complete.",
-        )
-    return data, str(path)
-
-
-def _add(digest: hashlib._Hash, data: bytes) -> None:
-    digest.update(len(data).to_bytes(8, "little"))
-    digest.update(data)

@@ -9,6 +9,7 @@ Layout, all of it contiguous and uncompressed:
 ======================  ==================  =====================================================
 ``/image_ids``          (n) fixed UTF-8     in the order of the index
 ``/labels``             (n, L) int32        class ids, columns coarse to fine (attribute levels)
+``/native_sizes``       (n, 2) int32        height and width of the image before all else
 ``/classes/LEVEL``      (K) fixed UTF-8     class names; the position is the class id
 ``/images/LEVEL/...``
 ``   payload``          (bytes) uint8       the encoded images one after another
@@ -17,11 +18,12 @@ Layout, all of it contiguous and uncompressed:
 ``   crc32``            (n) uint32          of each encoded image
 ``   canonical``        (n) uint8           finest level: 1 = lossless RGB, not the source's bytes
 ======================  ==================  =====================================================
+
+The attributes are in :mod:`c2f_data.shards.attributes`.
 """
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,11 +31,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from c2f_data.artefacts import to_plain
 from c2f_data.shards import schema
+from c2f_data.shards.attributes import About, write_attributes, write_level_attributes
 from c2f_data.shards.encode import EncodedImage
 from c2f_data.shards.manifest import PayloadRange
-from c2f_data.shards.schema import LevelPlan
+from c2f_data.shards.schema import LevelPlan, ShardPlan
 from c2f_data.shards.tasks import ShardTask
 from c2f_data.tables import fixed_text
 
@@ -118,45 +120,41 @@ def _lay_out(
 ) -> list[tuple[PayloadRange, int]]:
     plan = task.plan
     names = [level.name for level in plan.levels]
-    file.attrs["schema"] = schema.SCHEMA
-    file.attrs["schema_version"] = schema.SCHEMA_VERSION
-    file.attrs["dataset"] = plan.dataset
-    file.attrs["split"] = task.split
-    file.attrs["shard"] = task.number
-    file.attrs["shards"] = task.of
-    file.attrs["levels"] = names
-    file.attrs["resample"] = json.dumps(to_plain(plan.reduction), sort_keys=True)
-    file.attrs["plan_fingerprint"] = plan.fingerprint
-    file.attrs["index_fingerprint"] = plan.index_fingerprint
-    file.attrs["taxonomy_fingerprint"] = plan.taxonomy_fingerprint
+    write_attributes(file, About(plan, plan.fingerprint, task.split, task.number, task.of))
     file[schema.IMAGE_IDS] = fixed_text([record.image_id for record in task.records])
     file[schema.LABELS] = np.asarray(task.labels, dtype="<i4")
     file[schema.LABELS].attrs["levels"] = names
+    file[schema.NATIVE_SIZES] = np.asarray([image.native_size for image in images], dtype="<i4")
     for name, classes in zip(names, task.classes, strict=True):
-        file[f"{schema.CLASSES}/{name}"] = fixed_text(classes)
+        file[_in_bytes(schema.CLASSES, name)] = fixed_text(classes)
     return [
-        (_lay_out_level(file, level, column, images, native=level is plan.native), column)
+        (_lay_out_level(file, plan, level, column, images), column)
         for column, level in enumerate(plan.levels)
     ]
 
 
+def _in_bytes(folder: str, level: str) -> bytes:
+    """A level's place in the file. As bytes, because h5py marks a text with other letters than
+    ASCII as such, and HDF5 then stores the group in another way, which a reader would have to
+    trust; names are read the same."""
+    return f"{folder}/{level}".encode()
+
+
 def _lay_out_level(
     file: h5py.File,
+    plan: ShardPlan,
     level: LevelPlan,
     column: int,
     images: Sequence[EncodedImage],
-    *,
-    native: bool,
 ) -> PayloadRange:
     encoded = [image.payloads[column] for image in images]
-    group = file.create_group(f"{schema.IMAGES}/{level.name}")
-    group.attrs["resolution"] = level.resolution or 0
-    group.attrs["encoding"] = schema.SOURCE_ENCODING if native else schema.LOSSLESS_ENCODING
+    group = file.create_group(_in_bytes(schema.IMAGES, level.name))
+    write_level_attributes(group, plan, level)
     offsets = np.cumsum([0, *(len(data) for data in encoded)], dtype="<i8")
     group[schema.OFFSETS] = offsets
     group[schema.SIZES] = np.asarray([image.sizes[column] for image in images], dtype="<i4")
     group[schema.CRC32] = np.asarray([zlib.crc32(data) for data in encoded], dtype="<u4")
-    if native:
+    if level is plan.native:
         flags = [image.canonical for image in images]
         group[schema.CANONICAL] = np.asarray(flags, dtype="u1")
     total = int(offsets[-1])

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Literal
 
-from c2f_data.artefacts import read_json, write_json
+from c2f_data.artefacts import disk_error, read_json, write_json
 from c2f_data.errors import ArtefactError
 from c2f_data.provenance import Provenance
 from c2f_data.resample_spec import Reduction
+from c2f_data.shards.encodings import EncodingName
+from c2f_data.shards.input_side import InputSide
 from c2f_data.shards.schema import LevelPlan, ShardPlan
 from c2f_data.shards.tasks import SHARD_FILE
+from c2f_data.storage import Place
 from c2f_data.taxonomy import Taxonomy
 
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
 MANIFEST_SCHEMA = "c2f-shards"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 PROVENANCE_SCHEMA = "c2f-shards-provenance"
 
 REBUILD = "Run `c2f shard --overwrite`: only what is damaged or missing is built again."
@@ -70,7 +71,8 @@ class ShardManifest:
         images: split to number of images.
         reduction: how reduced images were made.
         encoding: how pixels are stored where the source's bytes are not.
-        target_bytes: source bytes in a shard.
+        enlarged: see :class:`ShardPlan`.
+        target_bytes: weight of a shard's images.
         index_fingerprint: of the data set.
         taxonomy_fingerprint: of the hierarchy.
         taxonomy_name: short name of the hierarchy.
@@ -83,7 +85,8 @@ class ShardManifest:
     levels: tuple[LevelPlan, ...]
     images: dict[str, int]
     reduction: Reduction
-    encoding: Literal["webp-lossless"]
+    encoding: EncodingName
+    enlarged: InputSide | None
     target_bytes: int
     index_fingerprint: str
     taxonomy_fingerprint: str
@@ -100,6 +103,7 @@ class ShardManifest:
             levels=self.levels,
             reduction=self.reduction,
             encoding=self.encoding,
+            enlarged=self.enlarged,
             target_bytes=self.target_bytes,
         )
 
@@ -141,6 +145,7 @@ def make_manifest(
         images=images,
         reduction=plan.reduction,
         encoding=plan.encoding,
+        enlarged=plan.enlarged,
         target_bytes=plan.target_bytes,
         index_fingerprint=plan.index_fingerprint,
         taxonomy_fingerprint=plan.taxonomy_fingerprint,
@@ -150,12 +155,12 @@ def make_manifest(
     )
 
 
-def write_manifest(folder: Path, manifest: ShardManifest) -> None:
+def write_manifest(folder: Place, manifest: ShardManifest) -> None:
     """Write manifest.json, atomically. Raises ArtefactError as the disk does."""
     write_json(folder / MANIFEST, manifest, schema=MANIFEST_SCHEMA, version=MANIFEST_VERSION)
 
 
-def read_manifest(folder: Path) -> ShardManifest:
+def read_manifest(folder: Place) -> ShardManifest:
     """Read and check manifest.json; the shards themselves are not opened.
 
     Raises:
@@ -163,7 +168,10 @@ def read_manifest(folder: Path) -> ShardManifest:
         TaxonomyError: its classes contradict each other.
     """
     path = folder / MANIFEST
-    maker = "c2f shard --overwrite" if path.exists() else "c2f shard"
+    try:
+        maker = "c2f shard --overwrite" if path.exists() else "c2f shard"
+    except OSError as error:
+        raise disk_error(error, path) from error
     manifest = read_json(
         path, ShardManifest, schema=MANIFEST_SCHEMA, version=MANIFEST_VERSION, maker=maker
     )
@@ -216,7 +224,7 @@ class ShardProvenance:
     jobs: int
 
 
-def write_provenance(folder: Path, provenance: Provenance, jobs: int) -> None:
+def write_provenance(folder: Place, provenance: Provenance, jobs: int) -> None:
     """Write provenance.json, atomically. Raises ArtefactError as the disk does."""
     value = ShardProvenance(provenance, jobs)
     write_json(folder / PROVENANCE, value, schema=PROVENANCE_SCHEMA, version=1)

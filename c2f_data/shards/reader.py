@@ -2,16 +2,21 @@
 
 HDF5 is closed as soon as a shard's head is read and checked; an image is then one ``pread`` and
 one CRC. So a reader is safe in several threads and after a fork, and pickles for spawned workers:
-nothing but the folder and the manifest travels.
+nothing but the folder and the manifest travels. At a URL an image is one request for its bytes.
+
+Heads and open files that were not used for long are dropped, so a reader's memory does not grow
+with the data set.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +24,28 @@ from numpy.typing import NDArray
 from c2f_data.artefacts import disk_error
 from c2f_data.decode import Pixels
 from c2f_data.errors import ConfigError
-from c2f_data.shards.head import Head, check_image, check_size, decode_image, read_head
+from c2f_data.shards.compact import compact
+from c2f_data.shards.head import (
+    Head,
+    Whole,
+    check_image,
+    check_size,
+    decode_image,
+    read_head,
+)
 from c2f_data.shards.manifest import ShardEntry, ShardManifest, read_manifest
+from c2f_data.shards.place import listed_sizes
+from c2f_data.storage import Place, Url
+
+Value = TypeVar("Value")
 
 # Well below the usual limit of 1024 open files of a process, of which a loader has several.
 MAX_OPEN_FILES = 64
+# For heads. One that was dropped is read again, at some milliseconds, so this has room for those of
+# a million images at three levels; an image's part is estimated from above.
+HEAD_BYTES = 128 * 1024 * 1024
+HEAD_BYTES_OF_AN_IMAGE = 120
+FEWEST_HEADS = 8
 
 
 class ShardReader:
@@ -39,11 +61,12 @@ class ShardReader:
         ConfigError: (in every method) no such split, level or position.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
         self.manifest: ShardManifest = read_manifest(folder)
+        sizes = listed_sizes(folder)
         for entry in self.manifest.shards:
-            check_size(folder / entry.file, entry)
+            check_size(folder / entry.file, entry, sizes)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -52,8 +75,10 @@ class ShardReader:
             split: np.cumsum([0, *(entry.images for entry in entries)]).tolist()
             for split, entries in self._entries.items()
         }
-        self._heads: dict[str, Head] = {}
-        self._files: OrderedDict[str, _OpenFile] = OrderedDict()
+        most = max((entry.images for entry in self.manifest.shards), default=1)
+        heads = HEAD_BYTES // (HEAD_BYTES_OF_AN_IMAGE * most)
+        self._heads: _Recent[Head] = _Recent(max(FEWEST_HEADS, heads))
+        self._files: _Recent[_OpenFile] = _Recent(MAX_OPEN_FILES)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder, "manifest": self.manifest}
@@ -82,16 +107,20 @@ class ShardReader:
 
     def labels(self, split: str) -> NDArray[np.int64]:
         """(n, levels) class ids, columns coarse to fine."""
-        return np.concatenate([head.labels for head in self._all_heads(split)])
+        return _joined([head.labels for head in self._all_heads(split)])
 
     def canonical(self, split: str) -> NDArray[np.bool_]:
         """(n,) whether the finest level holds lossless RGB instead of the source's bytes."""
         return np.concatenate([head.canonical for head in self._all_heads(split)])
 
+    def native_sizes(self, split: str) -> NDArray[np.int64]:
+        """(n, 2) height and width in pixels of the images before they were reduced or enlarged."""
+        return _joined([head.native_sizes for head in self._all_heads(split)])
+
     def sizes(self, split: str, level: str) -> NDArray[np.int64]:
         """(n, 2) height and width in pixels of the decoded pictures."""
         self._check_level(level)
-        return np.concatenate([head.columns[level].sizes for head in self._all_heads(split)])
+        return _joined([head.columns[level].sizes for head in self._all_heads(split)])
 
     def read(self, split: str, position: int, level: str) -> bytes:
         """The encoded bytes of an image: at the finest level the source's own, unless flagged."""
@@ -116,15 +145,13 @@ class ShardReader:
                 f"{self.folder}: no level {level!r}", f"There is {', '.join(self.levels)}."
             )
 
-    def _all_heads(self, split: str) -> list[Head]:
-        return [self._head(entry) for entry in self._shards(split)]
+    def _all_heads(self, split: str) -> Iterator[Head]:
+        return (self._head(entry) for entry in self._shards(split))
 
     def _head(self, entry: ShardEntry) -> Head:
-        head = self._heads.get(entry.file)
-        if head is None:
-            # Two threads may both come here; they read the same, and one of the two stays.
-            head = self._heads[entry.file] = read_head(self.folder, self.manifest, entry)
-        return head
+        return self._heads.get(
+            entry.file, lambda: compact(read_head(self.folder, self.manifest, entry))
+        )
 
     def _locate(self, split: str, position: int) -> tuple[Head, int]:
         entries = self._shards(split)
@@ -140,18 +167,45 @@ class ShardReader:
         self._check_level(level)
         column = head.columns[level]
         begin, end = int(column.offsets[row]), int(column.offsets[row + 1])
+        first, last = column.start + begin, column.start + end
         try:
-            data = self._file(head.path).read(end - begin, column.start + begin)
+            if isinstance(head.path, Url):
+                (data,) = head.path.read_ranges([(first, last)])
+            else:
+                data = self._file(head.path).read(last - first, first)
         except OSError as error:
             raise disk_error(error, head.path) from error
         return check_image(head, row, level, data)
 
     def _file(self, path: Path) -> _OpenFile:
-        file = self._files.pop(path.name, None) or _OpenFile(path)
-        self._files[path.name] = file
-        while len(self._files) > MAX_OPEN_FILES:
-            self._files.popitem(last=False)
-        return file
+        return self._files.get(path.name, lambda: _OpenFile(path))
+
+
+def _joined(parts: list[Whole]) -> NDArray[np.int64]:
+    return np.concatenate(parts).astype(np.int64)
+
+
+class _Recent(Generic[Value]):
+    """The values that were used last, at most ``limit`` of them.
+
+    Without a lock, which a fork could copy while it is held: two threads that miss the same value
+    make it twice, and one of the two stays.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._values: OrderedDict[str, Value] = OrderedDict()
+
+    def get(self, key: str, make: Callable[[], Value]) -> Value:
+        value = self._values.get(key)
+        if value is None:
+            value = self._values[key] = make()
+            while len(self._values) > self._limit:
+                self._values.popitem(last=False)
+        else:
+            with contextlib.suppress(KeyError):  # another thread has just dropped it
+                self._values.move_to_end(key)
+        return value
 
 
 class _OpenFile:

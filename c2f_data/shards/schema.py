@@ -6,27 +6,37 @@ of processes. Its fingerprint is in every shard, in the manifest and in every fi
 
 The plan carries a :class:`Reduction`, the part of a ResampleSpec that makes reduced pixels (noise
 and JPEG among it). The other part (enlarged side, crop, fit) is a choice of the training, so
-changing it keeps the shards.
+changing it keeps the shards; only the raw layout, whose images are enlarged already, has the
+enlarged side in its plan, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from c2f_data.artefacts import fingerprint
 from c2f_data.errors import ConfigError
 from c2f_data.index import DatasetIndex
-from c2f_data.resample_spec import Reduction
+from c2f_data.resample_spec import Reduction, ResampleSpec
+from c2f_data.shards.encodings import (
+    RAW,
+    SOURCE_ENCODING,
+    WEBP,
+    EncodingName,
+    check_available,
+)
+from c2f_data.shards.input_side import InputSide
 from c2f_data.taxonomy import Taxonomy
 
 SCHEMA = "c2f-shard"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Names inside a shard; docs and the README's example use the same ones.
 IMAGE_IDS = "image_ids"
 LABELS = "labels"
+NATIVE_SIZES = "native_sizes"
 CLASSES = "classes"
 IMAGES = "images"
 PAYLOAD = "payload"
@@ -35,11 +45,12 @@ SIZES = "sizes"
 CRC32 = "crc32"
 CANONICAL = "canonical"
 
-SOURCE_ENCODING = "source"
-LOSSLESS_ENCODING: Final = "webp-lossless"
+Layout = Literal["encoded", "raw"]
 
 # One shard: large enough that its fsync and its sidecar cost nothing, small enough to be redone.
 TARGET_BYTES = 64 * 1024 * 1024
+# In the raw layout a shard of that size would hold a few dozen images; a process holds one shard.
+TARGET_RAW_BYTES = 256 * 1024 * 1024
 # A small data set still gives several processes something to do. A constant, because the number
 # of processes must not show in the result.
 SMALLEST_NUMBER_OF_SHARDS = 8
@@ -85,10 +96,14 @@ class ShardPlan:
         levels: coarse to fine; the finest is native, every other has a resolution.
         reduction: how reduced images are made.
         encoding: how pixels are stored where the source's bytes are not.
-        target_bytes: source bytes in a shard, exceeded by less than its last image.
+        enlarged: None: an image is stored at its level's resolution, native images as the
+            source's own bytes. Else every level is stored decoded and enlarged to this side.
+        target_bytes: weight of a shard's images, see :meth:`weight`; exceeded by less than its
+            last image.
 
     Raises:
-        ConfigError: a coarser level without a resolution, or a finest level with one.
+        ConfigError: a coarser level without a resolution, a finest level with one, or images
+            that are enlarged but not raw.
     """
 
     dataset: str
@@ -96,7 +111,8 @@ class ShardPlan:
     taxonomy_fingerprint: str
     levels: tuple[LevelPlan, ...]
     reduction: Reduction
-    encoding: Literal["webp-lossless"]
+    encoding: EncodingName
+    enlarged: InputSide | None
     target_bytes: int
 
     def __post_init__(self) -> None:
@@ -116,6 +132,11 @@ class ShardPlan:
             )
         if self.target_bytes < 1:
             raise ConfigError(f"shards of {self.target_bytes} bytes", "Give 1 byte or more.")
+        if self.enlarged is not None and self.encoding != RAW:
+            raise ConfigError(
+                f"the raw layout with the encoding {self.encoding}",
+                "The raw layout holds raw pixels: leave out --encoding.",
+            )
 
     @property
     def fingerprint(self) -> str:
@@ -123,8 +144,34 @@ class ShardPlan:
 
     @property
     def native(self) -> LevelPlan:
-        """The finest level, whose images are the source's own bytes."""
+        """The finest level."""
         return self.levels[-1]
+
+    @property
+    def layout(self) -> Layout:
+        """``raw``: every level is decoded and enlarged; ``encoded``: it is not."""
+        return "encoded" if self.enlarged is None else "raw"
+
+    def encoding_of(self, level: str) -> str:
+        """How a level's images are stored: ``source`` or a lossless encoding."""
+        at_source = self.enlarged is None and level == self.native.name
+        return SOURCE_ENCODING if at_source else self.encoding
+
+    @property
+    def canonical_encoding(self) -> EncodingName:
+        """Of a native image whose source's bytes can't be used: a file, as its neighbours are."""
+        return WEBP if self.enlarged is None and self.encoding == RAW else self.encoding
+
+    def weight(self, source_bytes: int) -> int:
+        """Bytes that an image counts for when images are dealt over shards."""
+        if self.enlarged is None:
+            return source_bytes
+        return len(self.levels) * self.enlarged.typical_bytes
+
+    def check_input(self, spec: ResampleSpec) -> None:
+        """Raise ConfigError where the images are enlarged to another side than a chain's."""
+        if self.enlarged is not None:
+            self.enlarged.check(spec)
 
 
 def plan_levels(taxonomy: Taxonomy, resolutions: Mapping[str, int]) -> tuple[LevelPlan, ...]:
@@ -150,17 +197,24 @@ def make_plan(
     levels: tuple[LevelPlan, ...],
     spec: Reduction,
     *,
+    encoding: EncodingName = WEBP,
+    enlarged: InputSide | None = None,
     target_bytes: int | None = None,
 ) -> ShardPlan:
     """Fix what the shards of a data set will hold.
 
     Args:
         spec: how images are reduced; of a whole chain its reduction counts.
-        target_bytes: source bytes in a shard; None: 64 MiB, or an eighth of a small data set.
+        encoding: of reduced images; with ``enlarged`` it must be ``raw``.
+        enlarged: store every level decoded and enlarged to this side.
+        target_bytes: weight of a shard's images (:meth:`ShardPlan.weight`); None: 64 MiB, in the
+            raw layout 256 MiB, or an eighth of a small data set.
 
     Raises:
-        ConfigError: the levels are not those of the index, or have no resolution.
+        ConfigError: the levels are not those of the index or have no resolution, or the package
+            of the encoding is absent.
     """
+    check_available(encoding)
     taxonomy = index.taxonomy
     asked = tuple((level.name, level.count) for level in levels)
     have = tuple((name, taxonomy.count(name)) for name in taxonomy.levels)
@@ -169,18 +223,22 @@ def make_plan(
             f"{index.dataset} has the levels {_described(have)}, not {_described(asked)}",
             "The hierarchy changed since the calibration: run `c2f calibrate` again.",
         )
-    if target_bytes is None:
-        total = sum(record.bytes for record in index.records)
-        target_bytes = max(1, min(TARGET_BYTES, -(-total // SMALLEST_NUMBER_OF_SHARDS)))
-    return ShardPlan(
+    plan = ShardPlan(
         dataset=index.dataset,
         index_fingerprint=index.fingerprint,
         taxonomy_fingerprint=taxonomy.fingerprint,
         levels=levels,
         reduction=Reduction.of(spec),
-        encoding=LOSSLESS_ENCODING,
-        target_bytes=target_bytes,
+        encoding=encoding,
+        enlarged=enlarged,
+        target_bytes=TARGET_BYTES if target_bytes is None else target_bytes,
     )
+    if target_bytes is not None:
+        return plan
+    total = sum(plan.weight(record.bytes) for record in index.records)
+    most = TARGET_BYTES if enlarged is None else TARGET_RAW_BYTES
+    target = max(1, min(most, -(-total // SMALLEST_NUMBER_OF_SHARDS)))
+    return replace(plan, target_bytes=target)
 
 
 def _described(levels: tuple[tuple[str, int], ...]) -> str:

@@ -12,16 +12,20 @@ DATASETS = ("cub", "cars", "folder", "demo")
 
 
 def read_source(request: SourceRequest) -> DatasetIndex:
-    """Read a data set by the adapter of its name.
+    """Read a data set by the adapter of its name; by its listing where there is one.
 
     Raises:
-        ConfigError: no adapter of that name, or no such crop.
+        ConfigError: no adapter of that name (for want of a listing), or no such crop.
         DataSetError, TaxonomyError: what the adapter found wrong, with file and line.
     """
-    reader = _reader(request.dataset)
     if request.crop not in CROPS:
         raise ConfigError(f"no crop {request.crop!r}", f"Choose one of {', '.join(CROPS)}.")
-    if not request.root.exists():
+    if request.listing is not None:
+        from c2f_data.sources.listing import read_listing
+
+        return read_listing(request, request.listing)
+    reader = _reader(request.dataset)
+    if not request.folder.exists():
         raise DataSetError(
             f"{request.root}: no such folder",
             f"Give the folder of the data set: --root FOLDER ({request.dataset}).",
@@ -43,5 +47,6 @@ def _reader(dataset: str) -> Callable[[SourceRequest], DatasetIndex]:
 
         return read_folder
     raise ConfigError(
-        f"no adapter for a data set named {dataset!r}", f"Choose one of {', '.join(DATASETS)}."
+        f"no adapter for a data set named {dataset!r}",
+        f"Choose one of {', '.join(DATASETS)}, or name its images in a CSV: --listing images.csv.",
     )

@@ -70,7 +70,7 @@ def read_cars(request: SourceRequest) -> DatasetIndex:
             where there are none. Files, rows and sizes are given.
         TaxonomyError: a class has no row in the hierarchy, or a row has no images.
     """
-    found, notes = _opened(request.root)
+    found, notes = _opened(request.folder)
     layouts = _layouts(found, request)
     taken = _choose(layouts, found, request)
     if request.crop == BOX and not taken.boxes:

@@ -18,6 +18,7 @@ from c2f_data.errors import DataSetError
 from c2f_data.index import TEST, TRAIN, ImageRecord
 from c2f_data.sources.classes import is_image, some
 from c2f_data.sources.request import BOX, SourceRequest
+from c2f_data.storage import Place
 
 TEST_SHARE = 0.3
 # The first one that is there; a validation set is only used for want of a test set.
@@ -100,7 +101,7 @@ def class_folder_root(root: Path, depth: int = 2) -> Path | None:
     return None
 
 
-def check_trained(root: Path, found: Iterable[tuple[str | None, str]]) -> None:
+def check_trained(root: Place, found: Iterable[tuple[str | None, str]]) -> None:
     """Every class, given as (split, class name) of each image, must have images to train with.
 
     Raises:

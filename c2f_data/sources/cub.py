@@ -52,7 +52,7 @@ def read_cub(request: SourceRequest) -> DatasetIndex:
             the one it is, with file and line.
         TaxonomyError: a class has no row in the hierarchy.
     """
-    reader, place = _layout(request.root, request)
+    reader, place = _layout(request.folder, request)
     return reader(place, request)
 
 

@@ -26,7 +26,7 @@ def read_folder(request: SourceRequest) -> DatasetIndex:
         DataSetError: no class folders, a class that has test images only, or boxes are asked for.
         TaxonomyError: folders and table don't name the same classes.
     """
-    root = request.root
+    root = request.folder
     refuse_boxes(request, LAYOUT)
     found = find_class_images(root)
     taxonomy, ids = match_classes(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from c2f_data.errors import ConfigError, DataSetError
+from c2f_data.errors import ConfigError, DataSetError, install_hint
 from c2f_data.index import TEST, TRAIN
 from c2f_data.sources.class_folders import TEST_NAMES
 from c2f_data.sources.classes import IMAGE_SUFFIXES
@@ -134,7 +134,7 @@ def _parts(files: Sequence[Path]) -> list[_Part]:
     except ImportError as error:
         raise ConfigError(
             f"{files[0].name}: parquet files need pyarrow",
-            "Install it: pip install 'c2f-toolkit[parquet]'.",
+            install_hint("parquet"),
         ) from error
     said = {path: _split_name(path) for path in files}
     test = next((name for name in TEST_NAMES if name in said.values()), None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from c2f_data.errors import DataSetError
+from c2f_data.storage import Place
 from c2f_data.taxonomy import Taxonomy
 
 WHOLE = "none"
@@ -18,14 +20,32 @@ class SourceRequest:
 
     Attributes:
         dataset: its name, for example ``cub``.
-        root: folder or archive that the user gave.
+        root: folder or archive that the user gave, or a URL.
         taxonomy: its hierarchy; it may name more classes where ``allow_partial``.
         allow_partial: accept fewer classes or images than the hierarchy or the official counts.
         crop: ``none``, or ``bbox``: every image is cut to its bounding box.
+        listing: a CSV that names the images below the root; None: the root's layout tells.
     """
 
     dataset: str
-    root: Path
+    root: Place
     taxonomy: Taxonomy
     allow_partial: bool = False
     crop: str = WHOLE
+    listing: Place | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The root, of a data set that is on this machine's disks. Raises DataSetError at a URL."""
+        if not isinstance(self.root, Path):
+            raise without_listing(self.root)
+        return self.root
+
+
+def without_listing(root: Place) -> DataSetError:
+    """The error for a data set at a URL whose images no table names."""
+    return DataSetError(
+        f"{root}: a data set at a URL needs a list of its images",
+        "Give a CSV with the columns path, split and the class: --listing images.csv; "
+        "or mount or copy the images, and give that folder: --root FOLDER.",
+    )

@@ -25,8 +25,8 @@ from c2f_cli.main import c2f, run
 from c2f_data.calibration import CalibrationResult
 from c2f_data.checkup.findings import Finding
 from c2f_data.curve import CrossingSearch, Outcome, wilson
+from c2f_data.curve.answers import Step
 from c2f_data.curve.crossing import Question
-from c2f_data.curve.search import Step
 from c2f_data.hierarchy.builtin import builtin_taxonomy
 from c2f_data.hierarchy.cars_rules import RULES
 from c2f_data.hierarchy.cub_editions import EDITIONS
@@ -132,7 +132,8 @@ def test_options_named_in_the_texts_exist() -> None:
         for parameter in command.params
         for word in parameter.opts
     }
-    elsewhere = {"--runs", "--points", "--images"}  # of the benchmarks
+    elsewhere = {"--runs", "--points", "--images", "--threads", "--clock", "--full"}  # benchmarks
+    elsewhere |= {"--head", "--port"}  # of `ray start`
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", page.read_text(encoding="utf-8")))
         assert named <= known | elsewhere, f"{page.name}: {named - known - elsewhere}"

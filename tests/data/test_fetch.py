@@ -503,7 +503,7 @@ def test_without_pooch_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(ConfigError) as caught:
         fetch(birds, tmp_path, patience=HASTE)
-    assert "c2f-toolkit[download]" in caught.value.hint
+    assert "pip install '.[download]'" in caught.value.hint
     assert isinstance(caught.value, C2FError)
 
 

@@ -241,17 +241,19 @@ def test_what_makes_no_sense_is_refused(
         (".SS.", 1),
         (".S.SS", 3),  # one lucky point among unsure ones does not count
         ("..S", 2),  # unless the grid ends there
+        (".!..", 1),  # or it is sure beyond luck
         (".S..", None),
         ("....", None),
         ("", None),
     ],
 )
 def test_where_an_interval_ends(sure: str, end: int | None) -> None:
-    assert interval_end(range(len(sure)), lambda i: sure[i] == "S") == end
+    found = interval_end(range(len(sure)), lambda i: sure[i] in "S!", lambda i: sure[i] == "!")
+    assert found == end
 
 
 def test_a_point_that_only_confirms_another_one_gets_few_images() -> None:
-    falling = easiest(0.99, 0.98, 0.96, 0.81, 0.79, 0.4, 0.1, 0.02)
+    falling = easiest(0.99, 0.98, 0.84, 0.81, 0.79, 0.76, 0.1, 0.02)
     scorer = Scorer(falling)
     found = find_crossing(scorer, GRID, 0.8, N)
     assert (found.bracket, found.interval) == ((56, 80), (40, 112))

@@ -21,7 +21,7 @@ from c2f_data.errors import C2FError, ConfigError
 from c2f_data.index import DatasetIndex
 from c2f_data.provenance import collect
 from c2f_data.resample import ResampleSpec, reduce
-from c2f_data.shards.encode import encode_lossless
+from c2f_data.shards.encodings import encode
 from c2f_data.shards.manifest import read_manifest
 from c2f_data.shards.reader import ShardReader
 from c2f_data.shards.schema import LevelPlan, make_plan, plan_levels
@@ -117,7 +117,7 @@ def test_attributes_of_a_shard(built: tuple[DatasetIndex, Path]) -> None:
     entry = manifest.shards[0]
     with h5py.File(folder / entry.file) as file:
         assert file.attrs["schema"] == "c2f-shard"
-        assert file.attrs["schema_version"] == 1
+        assert file.attrs["schema_version"] == 2
         assert file.attrs["split"] == entry.split
         assert list(file.attrs["levels"]) == ["family", "genus", "species"]
         assert file.attrs["index_fingerprint"] == index.fingerprint
@@ -187,7 +187,7 @@ def test_the_input_geometry_is_not_part_of_the_plan(tmp_path: Path) -> None:
 
 def test_lossless_also_where_webp_ends() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 17_000, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(open_rgb(encode_lossless(pixels)), pixels)
+    np.testing.assert_array_equal(open_rgb(encode(pixels, "webp-lossless")), pixels)
 
 
 def test_a_reader_travels_to_workers_and_serves_threads(built: tuple[DatasetIndex, Path]) -> None:

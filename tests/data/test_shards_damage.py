@@ -54,7 +54,10 @@ def flip(path: Path, position: int, bit: int = 0) -> None:
 def test_whole_shards_have_no_problem(whole: Path) -> None:
     seen: list[tuple[int, int]] = []
     assert verify(whole, progress=lambda *both: seen.append(both)) == []
-    assert seen[-1] == (18, 18)
+    size = sum(entry.bytes for entry in read_manifest(whole).shards)
+    assert seen[0] == (0, size)
+    assert seen[-1] == (size, size)
+    assert seen == sorted(seen)
     assert verify(whole, decode=True) == []
     read_everything(whole)
 
@@ -114,7 +117,7 @@ def test_a_shard_that_is_short_or_gone(folder: Path) -> None:
 
 
 def change(folder: Path, edit: Callable[[h5py.File], None]) -> str:
-    """Edit the first shard and make the manifest agree with it: what only a person could do."""
+    """Edit the first shard; manifest and sidecar agree with it: what only a person could do."""
     path = folder / "manifest.json"
     data = json.loads(path.read_text(encoding="utf-8"))
     entry = data["shards"][0]
@@ -125,6 +128,9 @@ def change(folder: Path, edit: Callable[[h5py.File], None]) -> str:
     places = [PayloadRange(**place) for place in entry["payloads"]]
     entry["head_sha256"] = head_sha256(shard, places)
     path.write_text(json.dumps(data), encoding="utf-8")
+    sidecar = shard.with_suffix(".json")
+    beside = json.loads(sidecar.read_text(encoding="utf-8"))
+    sidecar.write_text(json.dumps({**beside, "entry": entry}), encoding="utf-8")
     return str(entry["file"])
 
 
@@ -173,7 +179,7 @@ def external_sizes(file: h5py.File) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (set_attribute("schema_version", 2), "schema version 2, this c2f reads version 1"),
+        (set_attribute("schema_version", 1), "schema version 1, this c2f reads version 2"),
         (set_attribute("schema", "else"), "not a c2f-shard"),
         (set_attribute("plan_fingerprint", "0" * 64), "another plan"),
         (set_attribute("split", "test2"), "split"),
@@ -186,12 +192,12 @@ def external_sizes(file: h5py.File) -> None:
         (set_values("images/genus/sizes", 2**31 - 1), "impossible size"),
         (set_values("images/genus/sizes", 0), "impossible size"),
         (replace_by("labels", lambda f: f["labels"][...].astype(np.float64)), "type"),
-        (replace_by("labels", lambda f: f["labels"][:-1]), "shape"),
+        (replace_by("labels", lambda f: f["labels"][...].repeat(2, 0)), "shape"),
         (replace_by("labels", lambda _: h5py.SoftLink("/image_ids")), "link"),
         (replace_by("labels", lambda _: h5py.ExternalLink("/etc/x.h5", "/a")), "link"),
         (moved_payload, "where"),
         (compressed_labels, "layout"),
-        (external_sizes, "layout"),
+        (external_sizes, "in another file"),
     ],
 )
 def test_a_forged_shard_is_refused(
@@ -211,8 +217,20 @@ def test_labels_of_one_image_that_contradict_each_other(folder: Path) -> None:
     assert "contradict" in problem.what
 
 
+def test_a_size_that_the_resolution_does_not_give(folder: Path) -> None:
+    name = change(folder, set_values("images/genus/sizes", [34, 24]))
+    with pytest.raises(ArtefactError, match="sizes of genus do not follow"):
+        read_everything(folder)
+    assert [problem.file for problem in verify(folder)] == [name]
+
+
 def test_an_image_that_decodes_to_another_size(folder: Path) -> None:
-    name = change(folder, set_values("images/genus/sizes", [24, 33]))
+    def one_column_more(file: h5py.File) -> None:
+        # Of 57 columns the other levels keep as many as of 56.
+        for place in ("native_sizes", "images/species/sizes"):
+            file[place][0] = [40, 57]
+
+    name = change(folder, one_column_more)
     with pytest.raises(ArtefactError, match="another size"):
         read_everything(folder)
     assert verify(folder) == []

@@ -200,8 +200,8 @@ def test_a_damaged_manifest_is_refused_and_replaced(index: DatasetIndex, folder:
     whole, before = tree(folder), times(folder)
     path = folder / "manifest.json"
     data = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**data, "schema_version": 2}), encoding="utf-8")
-    with pytest.raises(ArtefactError, match="schema version 2") as caught:
+    path.write_text(json.dumps({**data, "schema_version": 1}), encoding="utf-8")
+    with pytest.raises(ArtefactError, match="schema version 1") as caught:
         write_shards(index, levels(), SPEC, folder)
     assert "--overwrite" in caught.value.hint
     write_shards(index, levels(), SPEC, folder, overwrite=True)

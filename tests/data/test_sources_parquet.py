@@ -277,7 +277,7 @@ def test_without_pyarrow_the_extra_is_named(root: Path, monkeypatch: pytest.Monk
     monkeypatch.delitem(sys.modules, "pyarrow.parquet")
     with pytest.raises(ConfigError, match="need pyarrow") as caught:
         unpack_parquet(root, "cub")
-    assert "pip install 'c2f-toolkit[parquet]'" in caught.value.hint
+    assert "pip install '.[parquet]'" in caught.value.hint
 
 
 def test_a_folder_without_parquet_has_none(root: Path) -> None:

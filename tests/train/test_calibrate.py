@@ -132,6 +132,22 @@ def test_other_thresholds_need_no_network(
     assert read_result(folder / "result.json") == relative
 
 
+def test_a_bisection_over_what_is_stored_needs_no_network(
+    monkeypatch: pytest.MonkeyPatch, index: DatasetIndex, folder: Path
+) -> None:
+    asked = [replace(CONFIG, thresholds=(("species", t), ("genus", t))) for t in (0.3, 0.6)]
+    for config in asked:
+        calibrate(index, config, folder, CPU, Silent())
+    no_network(monkeypatch)
+    for config in (CONFIG, *asked):
+        assert calibrate(index, config, folder, CPU, Silent()).search == "bisection"
+    # 79 % is between the same points as 80 %: a threshold that was never asked for.
+    near = replace(CONFIG, thresholds=(("species", 0.79), ("genus", 0.79)))
+    result = calibrate(index, near, folder, CPU, recorder := Recorder())
+    assert result.crossings[0].threshold == 0.79
+    assert recorder.steps.keys() == {"Measuring"}
+
+
 def test_what_moves_a_prediction_gets_a_folder_of_its_own(
     index: DatasetIndex, folder: Path
 ) -> None:
@@ -197,7 +213,7 @@ def test_blocks_are_evaluated_once_each_and_kept_in_the_searchs_order(
 ) -> None:
     """With small blocks a search stops early, and what it left is not stored as done."""
     for place in ("search", "measurement"):
-        module = "c2f_data.curve.search" if place == "search" else "c2f_train.measurement"
+        module = "c2f_data.curve.answers" if place == "search" else "c2f_train.measurement"
         monkeypatch.setattr(f"{module}.batch_size", lambda _: 4)
     result = calibrate(index, CONFIG, tmp_path, CPU, recorder := Recorder())
     asked = {p.stem: len(read_predictions(p).image_ids) for p in tmp_path.glob("*/predictions/*")}
@@ -244,9 +260,17 @@ def test_retraining_at_each_resolution_is_another_protocol(
     measured = list(tmp_path.glob("*/predictions/r*.h5"))
     assert {p.name[-5:] for p in trained} == {p.stem[-5:] for p in measured}
     images = N * (1 + len(measured)) + 64 * len(trained)
-    assert result.images_evaluated == images
+    assert (result.images_evaluated, result.training_images) == (images, 64 * len(trained))
+    assert result.sweep_training_images == 64 * len(SWEEP)
+    assert result.sweep_images == N * (1 + len(SWEEP)) + 64 * len(SWEEP)
+    assert result.stopped_sweep_images <= result.sweep_images
     again = calibrate(index, config, tmp_path, CPU, Silent())
     assert plain(again) == plain(result)
+    for path in tmp_path.glob("*/predictions/*.h5"):
+        path.unlink()
+    third = calibrate(index, config, tmp_path, CPU, recorder := Recorder())
+    assert third.crossings == result.crossings
+    assert sum("read from" in note for note in recorder.notes) == 1
 
 
 def test_fine_tuning_again_during_a_search(index: DatasetIndex, tmp_path: Path) -> None:
@@ -257,14 +281,16 @@ def test_fine_tuning_again_during_a_search(index: DatasetIndex, tmp_path: Path) 
     again = [what for what in recorder.steps if what.startswith("Training on images at")]
     assert again == ["Training on images at 36 px", "Training on images at 3 px"]
     assert len(list(tmp_path.glob("*/classifier-r*"))) == 2
-    assert result.images_evaluated == 3 * N + 2 * 64
+    assert result.images_evaluated == result.sweep_images == 3 * N + 2 * 64
+    assert result.training_images == result.sweep_training_images == 2 * 64
+    assert {look.maximum for look in recorder.looks} == {3 * N}  # answers; training is no look
 
 
 def test_two_processes_do_not_calibrate_into_one_folder(
     index: DatasetIndex, tmp_path: Path
 ) -> None:
     calibrate(index, CONFIG, tmp_path, CPU, Silent())
-    (own,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    (own,) = (path.parent for path in tmp_path.glob("*/split.json"))
     with only_writer(own), pytest.raises(ArtefactError, match="is writing here"):
         calibrate(index, CONFIG, tmp_path, CPU, Silent())
 
@@ -279,6 +305,14 @@ def test_the_genus_classifier_can_be_trained_at_r_med(
     assert (genus.resolution or 99) <= 8
     assert [p.name for p in tmp_path.glob("*/classifier-r*")] == ["classifier-r00028"]
     assert [p.name for p in tmp_path.glob("*/predictions-*")] == ["predictions-00028"]
+    # A sweep has the species down the grid, and the genera's own classifier from 28 px down.
+    below = 1 + sum(1 for r in SWEEP if r < 28)
+    assert result.sweep_images == N * (1 + len(SWEEP) + below) + 64
+    assert (result.training_images, result.sweep_training_images) == (64, 64)
+    full = calibrate(
+        index, replace(CONFIG, genus_train="med", full_curve=True), tmp_path, CPU, Silent()
+    )
+    assert full.images_evaluated == full.sweep_images
     # The genera's curve begins where their classifier was trained.
     assert result.curve("genus").points[0].resolution == 28
     assert result.curve("species").native.native

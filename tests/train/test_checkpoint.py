@@ -78,7 +78,11 @@ def test_folds_are_kept_as_differences(tmp_path: Path) -> None:
 def test_saving_again_replaces_the_folder(folder: Path) -> None:
     (folder / "fold-1.safetensors").write_bytes(b"of an earlier model")
     save_models(folder, [tiny_model(seed=5)], META)
-    assert sorted(p.name for p in folder.iterdir()) == ["model.json", "model.safetensors"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "README.md",
+        "model.json",
+        "model.safetensors",
+    ]
     assert not changed(state_of(load_models(folder)[0][0]), state_of(tiny_model(seed=5)))
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
 

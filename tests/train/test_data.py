@@ -15,12 +15,11 @@ from c2f_data.errors import ImageError
 from c2f_data.index import TRAIN, DatasetIndex
 from c2f_data.resample import Pixels, ResampleSpec, enlarge, reduce, to_input
 from c2f_train.data import (
-    CenterImages,
     EpochOrder,
     FilePictures,
     ReducedPictures,
     TrainingImages,
-    loader,
+    mirror,
 )
 from c2f_train.inference import extract_features, predict_centers
 
@@ -47,10 +46,6 @@ class Pictures:
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> DatasetIndex:
     return make_striped(tmp_path_factory.mktemp("data") / "images", train=1, test=1)
-
-
-def batches_of(images: TrainingImages, workers: int, epoch: int = 1) -> list[tuple]:
-    return list(loader(images, 3, workers, EpochOrder(len(images), epoch, 11)))
 
 
 def test_files_are_decoded_upright_and_in_order(index: DatasetIndex) -> None:
@@ -119,31 +114,31 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
     assert len(EpochOrder(20, 1, 1)) == 20
 
 
-def test_worker_processes_change_nothing() -> None:
-    here = batches_of(TrainingImages(Pictures(), SPEC, seed=2, cache=True), workers=0)
-    there = batches_of(TrainingImages(Pictures(), SPEC, seed=2, cache=False), workers=2)
-    assert [len(images) for images, _ in here] == [3, 3, 1]
-    for mine, theirs in zip(here, there, strict=True):
-        assert torch.equal(mine[0], theirs[0])
-        assert torch.equal(mine[1], theirs[1])
+def test_a_mirrored_image_is_the_reversed_one() -> None:
+    pixels = Pictures().pixels(3)
+    crop = pixels[2:20, 5:31]
+    frozen = pixels.copy()
+    frozen.flags.writeable = False
+    for view in (pixels, crop, frozen):
+        np.testing.assert_array_equal(mirror(view), view[:, ::-1])
+    np.testing.assert_array_equal(mirror(crop), Pictures().pixels(3)[2:20, 5:31][:, ::-1])
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_foreseen_error_arrives_as_itself(workers: int) -> None:
-    images = TrainingImages(Pictures(damaged=2), SPEC, seed=2, cache=False)
-    with pytest.raises(ImageError) as caught:
-        batches_of(images, workers)
-    assert caught.value.message == "picture 2: damaged"
-    assert caught.value.hint == "Replace it."
+def test_what_does_not_fit_the_cache_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
 
+    class Counted(Pictures):
+        def pixels(self, position: int) -> Pixels:
+            asked.append(position)
+            return super().pixels(position)
 
-def test_batches_are_images_first_channels_second() -> None:
-    (images, positions), *_ = loader(CenterImages(Pictures(), SPEC), 2, 0)
-    assert images.shape == (2, 3, 32, 32)
-    assert images.dtype == torch.uint8
-    assert positions.tolist() == [0, 1]
-    expected = to_input(Pictures().pixels(1), SPEC)
-    np.testing.assert_array_equal(images[1].permute(1, 2, 0).numpy(), expected)
+    room = enlarge(Pictures().pixels(0), SPEC).nbytes
+    monkeypatch.setattr("c2f_train.data.CACHE_BYTES", room)
+    images = TrainingImages(Counted(), SPEC, seed=2, cache=True)
+    for epoch in (1, 2):
+        for position in (0, 1):
+            images[epoch, position]
+    assert asked == [0, 1, 1]
 
 
 def test_reduced_pictures_come_straight_from_the_full_image() -> None:

@@ -12,6 +12,7 @@ from report_samples import Page, build
 
 from c2f_data.calibration import CalibrationResult
 from c2f_data.camera import Camera
+from c2f_data.confidence import Confidence, TemperatureFit
 from c2f_data.resample_spec import Reduction
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.report import read_report, render, write_report
@@ -46,6 +47,36 @@ def test_cost_stands_beside_both_sweeps(whole: CalibrationResult) -> None:
     assert "2,992 of 8,568 images × resolutions, 35 % of the full sweep; 49 % of a sweep" in text
     assert "Searchbisection over" in text
     assert "assumes that accuracy falls with the resolution" in text
+
+
+def test_the_cost_of_training_again_is_said_apart(whole: CalibrationResult) -> None:
+    again = replace(
+        whole, images_evaluated=9000, sweep_images=30000, stopped_sweep_images=20000,
+        training_images=4000, sweep_training_images=14000,
+    )  # fmt: skip
+    assert "last crossing; 4,000 and 14,000 of these are training images" in words(again)
+    assert "training images" not in words(replace(whole, sweep_training_images=0))
+
+
+def test_temperatures_and_calibration_errors(whole: CalibrationResult) -> None:
+    levels = [
+        Confidence(name, 375, t, TemperatureFit.FITTED, before, after, ())
+        for name, t, before, after in (
+            ("family", 0.5, 0.135, 0.021),
+            ("genus", 0.53, 0.182, 0.031),
+            ("species", 0.494, 0.285, 0.0431),
+        )
+    ]
+    text = words(replace(whole, confidences=tuple(levels)))
+    assert (
+        "expected calibration error species 0.285 before and 0.043 after (temperature 0.49), "
+        "genus 0.182 before and 0.031 after (temperature 0.53) and family 0.135 before and 0.021 "
+        "after (temperature 0.50); temperatures fitted on the measured images"
+    ) in text
+    test = [replace(v, fit=TemperatureFit.TEST, temperature=1.0) for v in levels]
+    text = words(replace(whole, confidences=tuple(test)))
+    assert "error species 0.043, genus 0.031 and family 0.021; temperature not fitted" in text
+    assert "calibration error" not in words(replace(whole, confidences=()))
 
 
 def test_stored_predictions_cost_nothing(whole: CalibrationResult) -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from train_samples import make_striped
+from train_samples import CPU, make_striped, stripe_backbone, sweep_rows
 
-from c2f_data.index import TRAIN
+from c2f_data.index import TEST, TRAIN, DatasetIndex
 from c2f_data.resample import Pixels, ResampleSpec, reduce, to_input
 from c2f_data.resample_spec import Reduction
 from c2f_data.shards.reader import ShardReader
 from c2f_data.shards.schema import plan_levels
 from c2f_data.shards.writer import write_shards
-from c2f_train.data import CenterImages, FilePictures, TrainingImages
+from c2f_train import calibration_plan, checkpoint
+from c2f_train.calibrate import CalibrateConfig, calibrate
+from c2f_train.checkpoint import load_models
+from c2f_train.data import CenterImages, FilePictures, ReducedPictures, TrainingImages
+from c2f_train.inference import predict_centers
+from c2f_train.progress import Silent
 from c2f_train.run import ShardPictures
 
 RESOLUTIONS = {"family": 8, "genus": 24}
@@ -66,6 +71,48 @@ def test_the_same_pixels_with_every_option(tmp_path: Path, reduction: Reduction)
             np.testing.assert_array_equal(shards.pixels(i), swept.pixels(i))
             np.testing.assert_array_equal(centres[i][0], to_input(swept.pixels(i), spec))
             np.testing.assert_array_equal(training[1, i][0], same[1, i][0])
+
+
+def test_a_calibration_measures_what_the_shards_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same answers, and confidences to the fifth digit, from the stored noisy images."""
+    for module in (calibration_plan, checkpoint):
+        monkeypatch.setattr(module, "build_backbone", stripe_backbone)
+    index = make_striped(tmp_path / "images", train=4, test=2)
+    config = CalibrateConfig(
+        thresholds=(("species", 0.8), ("genus", 0.8)),
+        images="test",
+        backbone="stripes",
+        input_size=56,
+        sweep=(24, 8),
+        full_curve=True,
+        precision="float32",
+        reduction=Reduction(noise=5.0, jpeg=50),
+    )
+    result = calibrate(index, config, tmp_path / "c", CPU, Silent())
+    spec = result.protocol.spec
+    write_shards(index, plan_levels(index.taxonomy, RESOLUTIONS), spec, tmp_path / "s")
+    reader = ShardReader(tmp_path / "s")
+    (model,), _ = load_models(next(tmp_path.glob("c/*/classifier")))
+    for position, level in enumerate(("family", "genus")):
+        shards = ShardPictures(reader, TEST, level)
+        classes, shares = predict_centers(model, position, shards, spec, CPU, "float32", workers=0)
+        rows = sweep_rows(tmp_path / "c", RESOLUTIONS[level])
+        place = [rows.image_ids.index(name) for name in reader.image_ids(TEST)]
+        np.testing.assert_array_equal(rows.predicted[place, position], classes)
+        np.testing.assert_allclose(rows.confidence[place, position], shares, atol=2e-5)
+        clean = CenterImages(
+            ReducedPictures(
+                files_of_test(index), RESOLUTIONS[level], replace(spec, noise=0, jpeg=None)
+            ),
+            spec,
+        )
+        assert not np.array_equal(clean[0][0], CenterImages(shards, spec)[0][0])
+
+
+def files_of_test(index: DatasetIndex) -> FilePictures:
+    return FilePictures(index, tuple(int(p) for p in index.positions(TEST)))
 
 
 def test_threads_share_no_noise(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from c2f_train.checkpoint import read_meta
 from c2f_train.config import TrainConfig
 from c2f_train.results import read_run
 
@@ -33,7 +34,7 @@ def kept(folder: Path) -> dict[str, object]:
         "metrics": [json.loads(line) | {"seconds": 0} for line in lines],
         "test": result.test,
         "model": (folder / "model" / "model.safetensors").read_bytes(),
-        "meta": (folder / "model" / "model.json").read_bytes(),
+        "meta": replace(read_meta(folder / "model"), provenance=None),
         "config": (folder / "config.json").read_bytes(),
         "predictions": {p.name: p.read_bytes() for p in folder.glob("test-*.csv")},
     }
