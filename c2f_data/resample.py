@@ -100,7 +100,7 @@ def _resize(pixels: Pixels, size: tuple[int, int], spec: Reduction, kernel: Filt
         image = Image.fromarray(np.ascontiguousarray(pixels))
         return np.array(image.resize((width, height), Image.Resampling[kernel.upper()]))
     # (H, W, 3) memory is a channels_last (1, 3, H, W) tensor: no copy on the way in or out. The new
-    # axis comes first: added last, its stride hides the layout from torch, which is far slower then.
+    # axis comes first: added last, it hides the layout from torch, which is far slower then.
     source = torch.from_numpy(np.ascontiguousarray(pixels))[None].permute(0, 3, 1, 2)
     resized = interpolate(source, size, mode=kernel, antialias=spec.antialias)
     return np.ascontiguousarray(resized.permute(0, 2, 3, 1)[0].numpy())

@@ -1,12 +1,14 @@
 """Models on disk: safetensors for the numbers, JSON for what they mean. No pickle anywhere.
 
-A model folder holds ``model.json`` and ``model.safetensors``. A cross-validated classifier adds
-``fold-1.safetensors`` ...: only the tensors in which that fold's model differs from the first.
+A model folder holds ``model.json``, ``model.safetensors`` and a card, ``README.md``. A
+cross-validated classifier adds ``fold-1.safetensors`` ...: only the tensors in which that fold's
+model differs from the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +17,26 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from c2f_data.artefacts import atomic_folder, read_json, write_json
+from c2f_data.artefacts import atomic_folder, read_json, write_json, write_text
 from c2f_data.calibration import LevelResolution
 from c2f_data.errors import ArtefactError
+from c2f_data.provenance import Provenance
 from c2f_data.resample import ResampleSpec
 from c2f_data.taxonomy import Taxonomy
-from c2f_train.backbones import RANDOM, build_backbone
+from c2f_train.backbones import RANDOM, Backbone, build_backbone
+from c2f_train.config import TrainConfig
 from c2f_train.model import HierarchicalClassifier, build_model, share_trunk
+from c2f_train.model_card import CARD, card
+from c2f_train.results import LevelAccuracy
 
 SCHEMA = "c2f-model"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# Version 1 lacks what has a default in ModelMeta.
+FIRST_VERSION = 1
+# A million classes take about 100 MB; a damaged or hostile file must not fill the memory.
+MOST_JSON_BYTES = 256 * 2**20
+MOST_DIM = 2**20
+MOST_FOLDS = 1000
 MODEL_JSON = "model.json"
 MODEL_FILE = "model.safetensors"
 
@@ -44,6 +56,11 @@ class ModelMeta:
         train_fingerprint: of the ids of the training images.
         folds: number of models (more than one after cross-validation).
         seed: of training.
+        dataset: name of what it was trained on; empty: not known.
+        train_images: number of training images; None: not known.
+        metrics: test accuracy of each trained level at its own resolution; empty: not known.
+        recipe: all settings of the training; None for a calibration's classifier.
+        provenance: of the training.
     """
 
     backbone: str
@@ -60,6 +77,11 @@ class ModelMeta:
     train_fingerprint: str
     folds: int
     seed: int
+    dataset: str = ""
+    train_images: int | None = None
+    metrics: tuple[LevelAccuracy, ...] = ()
+    recipe: TrainConfig | None = None
+    provenance: Provenance | None = None
 
     def hierarchy(self) -> Taxonomy:
         """The classifiers' hierarchy. Raises TaxonomyError if it contradicts itself."""
@@ -91,6 +113,7 @@ def write_model_files(
         }
         write_tensors(folder / f"fold-{fold}.safetensors", differing)
     write_json(folder / MODEL_JSON, meta, schema=SCHEMA, version=SCHEMA_VERSION)
+    write_text(folder / CARD, card(meta))
 
 
 def _tensors(model: HierarchicalClassifier) -> dict[str, Tensor]:
@@ -98,10 +121,35 @@ def _tensors(model: HierarchicalClassifier) -> dict[str, Tensor]:
 
 
 def read_meta(folder: Path) -> ModelMeta:
-    """Read model.json. Raises ArtefactError: absent, damaged, of another version."""
-    return read_json(
-        folder / MODEL_JSON, ModelMeta, schema=SCHEMA, version=SCHEMA_VERSION, maker="c2f train"
+    """Read model.json, of this version or the first.
+
+    Raises:
+        ArtefactError: absent, damaged, of another version, or with numbers beyond reason.
+    """
+    path = folder / MODEL_JSON
+    meta = read_json(
+        path, ModelMeta, schema=SCHEMA, version=_readable_version(path), maker="c2f train"
     )
+    limits = (("dim", meta.dim, 0, MOST_DIM), ("folds", meta.folds, 1, MOST_FOLDS))
+    for name, value, least, most in limits:
+        if not least <= value <= most:
+            raise ArtefactError(
+                f"{path}: {name} = {value}, outside {least} .. {most}",
+                "The file was changed; train again.",
+            )
+    return meta
+
+
+def _readable_version(path: Path) -> int:
+    """The version to read a file as: the first where the file says so, else the present one."""
+    try:
+        if path.stat().st_size > MOST_JSON_BYTES:
+            raise ArtefactError(f"{path}: too large for a {MODEL_JSON}", "Train again.")
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return SCHEMA_VERSION  # read_json says what is wrong
+    found = data.get("schema_version") if isinstance(data, dict) else None
+    return FIRST_VERSION if found == FIRST_VERSION else SCHEMA_VERSION
 
 
 def load_models(folder: Path) -> tuple[tuple[HierarchicalClassifier, ...], ModelMeta]:
@@ -118,16 +166,44 @@ def load_models(folder: Path) -> tuple[tuple[HierarchicalClassifier, ...], Model
         differing = read_tensors(folder / f"fold-{fold}.safetensors") if fold else {}
         # The folds of a probe differ in their classifiers alone: one trunk, one pass for all.
         shared = fold > 0 and all(name.startswith("classifiers.") for name in differing)
-        model = share_trunk(models[0]) if shared else empty_model(meta)
-        load_state(model, {**base, **differing}, folder)
+        state = {**base, **differing}
+        model = share_trunk(models[0]) if shared else _fitting_model(meta, state, folder)
+        load_state(model, state, folder)
         models.append(model)
     return tuple(models), meta
 
 
 def empty_model(meta: ModelMeta) -> HierarchicalClassifier:
     """The architecture that a model.json names, with random numbers."""
+    return build_model(_empty_backbone(meta), meta.pooling, meta.dim, meta.counts, meta.seed)
+
+
+def _empty_backbone(meta: ModelMeta) -> Backbone:
     backbone = build_backbone(meta.backbone, RANDOM, () if meta.backbone == "vgg16" else meta.taps)
     backbone.source = meta.weights
+    return backbone
+
+
+def _fitting_model(
+    meta: ModelMeta, state: Mapping[str, Tensor], folder: Path
+) -> HierarchicalClassifier:
+    """The same if the tensors fit it. Raises ArtefactError where they don't.
+
+    Shapes are compared before memory is taken: model.json may ask for any size, while the tensors
+    that were read lie in a file already.
+    """
+    backbone = _empty_backbone(meta)
+    with torch.device("meta"):
+        planned = HierarchicalClassifier(backbone, meta.pooling, meta.dim, meta.counts)
+    for name, wanted in planned.state_dict().items():
+        found = state.get(name)
+        if found is None or found.shape != wanted.shape:
+            what = "absent" if found is None else f"size mismatch, {tuple(found.shape)}"
+            raise ArtefactError(
+                f"{folder}: the tensors don't fit the model that {MODEL_JSON} names "
+                f"({name}: {what}, where {tuple(wanted.shape)} is needed)",
+                "The folder was changed; train again.",
+            )
     return build_model(backbone, meta.pooling, meta.dim, meta.counts, meta.seed)
 
 

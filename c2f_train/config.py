@@ -42,7 +42,7 @@ class TrainConfig:
         momentum: of stochastic gradient descent.
         precision: number format of the forward pass.
         seed: of initial weights, order of images and augmentation.
-        workers: processes that decode images.
+        workers: threads that decode images beside the network; 0: one a core.
     """
 
     model: str = "mlph"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import PurePath
+
 import numpy as np
 
 from c2f_data.artefacts import fingerprint
@@ -10,10 +13,11 @@ from c2f_data.curve import wilson
 from c2f_data.index import TEST, TRAIN
 from c2f_data.predictions import Predictions, write_predictions
 from c2f_data.provenance import collect
+from c2f_data.shards.reader import ShardReader
 from c2f_train.checkpoint import ModelMeta
 from c2f_train.device import describe_device
 from c2f_train.inference import predict_centers
-from c2f_train.model import POOLING_OF
+from c2f_train.pooling import MODELS
 from c2f_train.results import EpochMetrics, LevelAccuracy, RunResult
 from c2f_train.run import Run
 
@@ -21,10 +25,7 @@ from c2f_train.run import Run
 def run_result(run: Run, history: tuple[EpochMetrics, ...]) -> RunResult:
     """Test every trained level; the predictions are kept beside the result."""
     manifest = run.reader.manifest
-    levels = tuple(
-        LevelResolution(plan.name, plan.count, *_shown_resolution(run, position))
-        for position, plan in enumerate(manifest.levels)
-    )
+    levels = level_resolutions(run.reader)
     test = tuple(_test(run, level, levels[level]) for level in sorted(run.levels))
     return RunResult(
         name=run.folder.name,
@@ -41,11 +42,14 @@ def run_result(run: Run, history: tuple[EpochMetrics, ...]) -> RunResult:
     )
 
 
-def _shown_resolution(run: Run, level: int) -> tuple[int, bool]:
-    plan = run.reader.manifest.levels[level]
-    if plan.resolution is not None:
-        return plan.resolution, False
-    return int(np.median(run.reader.sizes(TRAIN, plan.name).min(axis=1))), True
+def level_resolutions(reader: ShardReader) -> tuple[LevelResolution, ...]:
+    """The levels of a set of shards, coarse to fine; native ones by their median shorter side."""
+    split = TRAIN if TRAIN in reader.splits else reader.splits[0]
+    native = int(np.median(reader.native_sizes(split).min(axis=1)))
+    return tuple(
+        LevelResolution(plan.name, plan.count, plan.resolution or native, plan.resolution is None)
+        for plan in reader.manifest.levels
+    )
 
 
 def _test(run: Run, level: int, shown: LevelResolution) -> LevelAccuracy:
@@ -62,7 +66,7 @@ def _test(run: Run, level: int, shown: LevelResolution) -> LevelAccuracy:
             workers=run.config.workers,
             task=task,
         )
-    sides = run.reader.sizes(TEST, run.names[-1]).min(axis=1)
+    sides = run.reader.native_sizes(TEST).min(axis=1)
     rows = Predictions(
         resolution=shown.resolution or 0,
         native=shown.native,
@@ -88,13 +92,13 @@ def _test(run: Run, level: int, shown: LevelResolution) -> LevelAccuracy:
     )
 
 
-def model_meta(run: Run) -> ModelMeta:
-    """What the numbers of the trained model mean."""
+def model_meta(run: Run, result: RunResult) -> ModelMeta:
+    """What the numbers of the trained model mean, without the folders of this machine."""
     taxonomy = run.reader.manifest.taxonomy
     return ModelMeta(
         backbone=run.config.backbone,
         taps=run.model.backbone.taps,
-        pooling=POOLING_OF[run.config.model],
+        pooling=MODELS[run.config.model].pooling,
         dim=run.config.dim,
         weights=run.model.backbone.source,
         taxonomy=taxonomy.name,
@@ -102,11 +106,23 @@ def model_meta(run: Run) -> ModelMeta:
         paths=taxonomy.paths,
         trained=tuple(run.names[level] for level in sorted(run.levels)),
         spec=run.spec,
-        resolutions=tuple(
-            LevelResolution(plan.name, plan.count, *_shown_resolution(run, position))
-            for position, plan in enumerate(run.reader.manifest.levels)
-        ),
+        resolutions=level_resolutions(run.reader),
         train_fingerprint=fingerprint(list(run.reader.image_ids(TRAIN))),
         folds=1,
         seed=run.config.seed,
+        dataset=result.dataset,
+        train_images=run.reader.length(TRAIN),
+        metrics=result.test,
+        # Where images are decoded changes no number.
+        recipe=replace(
+            run.config, weights=run.config.weights and _last_part(run.config.weights), workers=0
+        ),
+        provenance=replace(
+            result.provenance, command=tuple(map(_last_part, result.provenance.command))
+        ),
     )
+
+
+def _last_part(word: str) -> str:
+    """Of a path; anything else stays."""
+    return PurePath(word).name

@@ -20,8 +20,8 @@ from c2f_train.config import Precision
 from c2f_train.data import EpochOrder, Pictures, TrainingImages
 from c2f_train.device import autocast
 from c2f_train.inference import to_device
-from c2f_train.model import HierarchicalClassifier
 from c2f_train.loader import loader, threads_of
+from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Progress, Task
 from c2f_train.results import EpochMetrics
 from c2f_train.snapshot import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     # The command line's help needs no statistics.
-    from c2f_data.curve.search import Step
+    from c2f_data.curve.answers import Step
 
 
 class Task(Protocol):
@@ -26,14 +26,27 @@ class Look:
     Attributes:
         level: whose accuracy is compared with its threshold.
         step: the resolution that was looked at, and what is known there.
-        evaluated: images evaluated so far, over all resolutions.
+        evaluated: images evaluated so far, over all resolutions and levels.
         maximum: images that the full sweep would evaluate.
+        left: images that will probably still be evaluated: an estimate.
+        steps: the level's curve so far, the latest step of each resolution, highest first.
+        grid: the highest and the lowest resolution of the search, in pixels.
     """
 
     level: str
     step: Step
     evaluated: int
     maximum: int
+    left: int
+    steps: tuple[Step, ...]
+    grid: tuple[int, int]
+
+    @property
+    def bracket(self) -> tuple[int | None, int | None]:
+        """(below, above): the highest resolution seen below the threshold, the next one not."""
+        below = max((s.resolution for s in self.steps if s.below), default=None)
+        above = [s.resolution for s in self.steps if s.below is False]
+        return below, min((r for r in above if below is None or r > below), default=None)
 
 
 class Progress(Protocol):

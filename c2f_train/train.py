@@ -1,4 +1,4 @@
-"""Train MLPH (or MLP, HBP) on shards in two stages, test every level at its own resolution.
+"""Train a model on shards in two stages, and test every level at its own resolution.
 
 Stage 1 trains the classifiers on a frozen trunk, stage 2 everything (section 4.1 of the paper).
 """
@@ -21,11 +21,13 @@ from c2f_train.checkpoint import save_models
 from c2f_train.config import TrainConfig
 from c2f_train.device import describe_device, seed_everything
 from c2f_train.evaluate import model_meta, run_result
-from c2f_train.model import POOLING_OF, build_model
+from c2f_train.features import remove_features
+from c2f_train.model import build_model
+from c2f_train.pooling import MODELS
 from c2f_train.progress import Progress
 from c2f_train.results import RunResult, write_run
 from c2f_train.run import Run
-from c2f_train.stages import SNAPSHOT, remove_features, run_stages, unfinished
+from c2f_train.stages import SNAPSHOT, run_stages, unfinished
 
 
 def train(
@@ -47,21 +49,25 @@ def train(
 
     Raises:
         ArtefactError: shards or weights are absent or damaged, or the folder holds another run.
+        ConfigError: the shards hold images that are enlarged to another side already.
         C2FError: the training diverged.
     """
     seed_everything(config.seed)
     reader = _open(shards)
+    spec = ResampleSpec.for_input(config.input_size, config.fit, reader.manifest.reduction)
+    reader.manifest.plan.check_input(spec)
     taxonomy = reader.manifest.taxonomy
     backbone = build_backbone(config.backbone, config.weights, config.taps)
     backbone.check_input(config.input_size)
     counts = [len(names) for names in taxonomy.names]
-    model = build_model(backbone, POOLING_OF[config.model], config.dim, counts, config.seed)
+    pooling = MODELS[config.model].pooling
+    model = build_model(backbone, pooling, config.dim, counts, config.seed)
     finest = len(counts) - 1
     run = Run(
         reader=reader,
         config=config,
         model=model.to(device),
-        spec=ResampleSpec.for_input(config.input_size, config.fit, reader.manifest.reduction),
+        spec=spec,
         folder=folder,
         device=device,
         progress=progress,
@@ -76,11 +82,11 @@ def train(
     write_json(folder / "config.json", config, schema="c2f-train-config", version=1)
     progress.note(
         f"Training {config.model} on {config.backbone} ({backbone.source}), "
-        f"{config.input_size} px input, d = {config.dim}, {config.precision} on "
-        f"{describe_device(device)}; {reader.length(TRAIN)} images a level."
+        f"{config.input_size} px input, {model.pooling.out_features:,} features, "
+        f"{config.precision} on {describe_device(device)}; {reader.length(TRAIN)} images a level."
     )
     result = run_result(run, run_stages(run, position))
-    save_models(folder / "model", [model], model_meta(run))
+    save_models(folder / "model", [model], model_meta(run, result))
     write_run(folder / "run.json", result)
     # Only an unfinished run needs these.
     remove_features(folder)

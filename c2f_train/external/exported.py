@@ -115,8 +115,11 @@ class _Program(nn.Module):
         self.module = module
 
     def forward(self, images: Tensor) -> Any:
-        given = self.module(images.contiguous())
-        return given[0] if isinstance(given, tuple | list) and len(given) == 1 else given
+        # It computes in the number format that it was exported in, and may check that it does.
+        with torch.autocast(images.device.type, enabled=False):
+            given = self.module(images.contiguous())
+        # Of several outputs the first, as of an ONNX file's: finest first in what c2f exports.
+        return given[0] if isinstance(given, tuple | list) and given else given
 
     def train(self, mode: bool = True) -> _Program:  # noqa: ARG002  (it is as it was exported)
         return self

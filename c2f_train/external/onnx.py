@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from c2f_data.artefacts import sha256_file
-from c2f_data.errors import ConfigError
+from c2f_data.errors import ConfigError, install_hint
 from c2f_train.external.normalise import Normalisation, given_bytes
 from c2f_train.external.source import Source, first_line, square
 from c2f_train.external.words import Word
@@ -58,7 +58,7 @@ def _session(path: str, name: str, device: torch.device) -> Any:
     except ImportError as error:
         raise ConfigError(
             f"--classifier {name}: onnxruntime is not installed",
-            "Install it: pip install c2f-toolkit[onnx].",
+            install_hint("onnx"),
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from c2f_data.errors import ArtefactError, ConfigError
+from c2f_data.errors import ArtefactError, ConfigError, install_hint
 from c2f_train.backbones import torchvision_classifier, torchvision_state
 from c2f_train.external.normalise import Normalisation, Normalised
 from c2f_train.external.source import Source, first_line, square
@@ -59,7 +59,7 @@ def open_timm(name: str, weights: str | None, labels: int | None) -> Source:
     except ImportError as error:
         raise ConfigError(
             f"--classifier timm:{name}: timm is not installed",
-            "Install it: pip install c2f-toolkit[timm].",
+            install_hint("timm"),
         ) from error
     # Only names that timm itself lists: a hub or folder address would bring its own settings.
     if not timm.is_model(name) or ":" in name or "/" in name:

@@ -61,8 +61,10 @@ class TensorSketchPooling(nn.Module):
         first, second = self.hashes
         places = (first[:, None] + second) % self.dim
         terms = gram(z) * (self.signs[0][:, None] * self.signs[1])
-        sketch = terms.new_zeros(len(terms), self.dim).scatter_add(
-            1, places.flatten().expand(len(terms), -1), terms.flatten(1)
+        # shape[0] and not len(), which would fix the batch of an exported graph.
+        batch = terms.shape[0]
+        sketch = terms.new_zeros(batch, self.dim).scatter_add(
+            1, places.flatten().expand(batch, -1), terms.flatten(1)
         )
         return normalize_features(sketch) if self.normalize else sketch
 

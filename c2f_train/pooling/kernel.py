@@ -79,7 +79,7 @@ class KernelPooling(nn.Module):
     def forward(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:  # noqa: ARG002
         """(B, c, h, w) maps to (B, F) features, float32 (float64 stays float64)."""
         rows = nn.functional.normalize(wide(z).flatten(2).mT, dim=-1)
-        parts = [rows.new_ones(len(rows), 1), rows.mean(dim=1), *self._sketches(rows)]
+        parts = [rows.new_ones(rows.shape[0], 1), rows.mean(dim=1), *self._sketches(rows)]
         weighted = [a * part for a, part in zip(self.coefficients, parts, strict=True)]
         features = torch.cat(weighted, dim=1)
         return normalize_features(features) if self.normalize else features

@@ -18,7 +18,7 @@ from c2f_train.report import method, paper, wording
 from c2f_train.report.figures import accuracy_figure, asked, fit_legend, legend, threshold_legend
 from c2f_train.report.images import Strip
 from c2f_train.report.run_report import SCHEMA, SCHEMA_VERSION, RunReport
-from c2f_train.report.tables import curve_rows
+from c2f_train.report.tables import curve_rows, matrix_rows
 from c2f_train.report.training_figure import trained_levels, training_figure
 from c2f_train.results import RunResult
 
@@ -41,6 +41,7 @@ def render(report: RunReport, strips: Sequence[Strip] = ()) -> str:
             chart=accuracy_figure(report.calibration, report.fits) if report.calibration else "",
             curve_rows=curve_rows(report.calibration.curves) if report.calibration else [],
             bands=method.bands(report.calibration) if report.calibration else "",
+            evaluations=[(each, matrix_rows(each)) for each in report.evaluations],
             method=method,
             legend=_chart_legend(report),
             runs=[(run, training_figure(run), _run_legend(run)) for run in report.runs],

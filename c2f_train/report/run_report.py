@@ -14,6 +14,7 @@ from c2f_data.errors import ArtefactError
 from c2f_data.index import TEST, TRAIN, DatasetIndex
 from c2f_data.provenance import Provenance
 from c2f_data.taxonomy import Taxonomy
+from c2f_train.evaluation import EvaluationResult
 from c2f_train.report import notes, tables
 from c2f_train.report.answers import Answer, answers, floor_answer
 from c2f_train.report.failures import Failures
@@ -84,6 +85,7 @@ class RunReport:
         calibration: None before `c2f calibrate`.
         runs: finished runs, the main one first.
         provenance: of this report.
+        evaluations: of the runs that were evaluated (`c2f evaluate`), in their order.
     """
 
     dataset: str
@@ -112,6 +114,7 @@ class RunReport:
     calibration: CalibrationResult | None
     runs: tuple[RunResult, ...]
     provenance: Provenance
+    evaluations: tuple[EvaluationResult, ...] = ()
 
     def notes_on(self, section: Literal["dataset", "calibration", "training"]) -> tuple[str, ...]:
         """The warnings of one section."""
@@ -125,6 +128,7 @@ def build_report(
     runs: Sequence[RunResult],
     provenance: Provenance,
     failures: Failures = NOT_READ,
+    evaluations: Sequence[EvaluationResult] = (),
 ) -> RunReport:
     """Put a report together. Pure: reads no file and no clock.
 
@@ -133,6 +137,7 @@ def build_report(
         runs: finished runs, the main one first; may be empty.
         provenance: of the report itself.
         failures: of the calibration, see :func:`c2f_train.report.failures.read_failures`.
+        evaluations: of the runs, in their order; not every run needs one.
 
     Raises:
         ArtefactError: there is neither a calibration nor a run, or a curve lacks its answer.
@@ -175,6 +180,7 @@ def build_report(
         calibration=calibration,
         runs=tuple(runs),
         provenance=provenance,
+        evaluations=tuple(evaluations),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from c2f_data.curve import AccuracyPoint, CalibrationCurve
 from c2f_data.taxonomy import Taxonomy
+from c2f_train.evaluation import ClassifierScore, EvaluationResult
 from c2f_train.report import paper
 from c2f_train.report.wording import MODEL_NAMES, THREE
 from c2f_train.results import LevelAccuracy, RunResult
@@ -85,6 +86,31 @@ class CurveRow:
     native: bool
     reduced: int
     cells: tuple[AccuracyPoint | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """One classifier at every resolution of an evaluation.
+
+    Attributes:
+        classifier: its level; of the finest one's probabilities rolled up, both levels.
+        cells: one a resolution, fine to coarse; None where there is no answer.
+    """
+
+    classifier: str
+    cells: tuple[ClassifierScore | None, ...]
+
+
+def matrix_rows(evaluation: EvaluationResult) -> list[MatrixRow]:
+    """A row a classifier, fine to coarse; own classifiers before what is rolled up."""
+    finest = evaluation.levels[-1].name
+    rows = []
+    for level, answers in dict.fromkeys((s.level, s.answers) for s in evaluation.scores):
+        cells = tuple(
+            evaluation.score(level, images.name, answers) for images in reversed(evaluation.levels)
+        )
+        rows.append(MatrixRow(level if answers == "own" else f"{level}, from {finest}", cells))
+    return rows
 
 
 def curve_rows(curves: Sequence[CalibrationCurve]) -> list[CurveRow]:

@@ -98,6 +98,19 @@ def test_another_schema_version_is_refused(folder: Path) -> None:
         read_meta(folder)
 
 
+def test_a_file_of_the_first_version_is_read(folder: Path) -> None:
+    path = folder / "model.json"
+    data = json.loads(path.read_text()) | {"schema_version": 1}
+    for name in ("dataset", "train_images", "metrics", "recipe", "provenance"):
+        del data[name]
+    path.write_text(json.dumps(data))
+    assert load_models(folder)[1] == META
+    del data["spec"]  # what the first version had is still needed
+    path.write_text(json.dumps(data))
+    with pytest.raises(ArtefactError, match=r"model\.json: not a valid ModelMeta"):
+        load_models(folder)
+
+
 def test_a_folder_of_something_else_is_refused(folder: Path, tmp_path: Path) -> None:
     edit_meta(folder, schema="c2f-run")
     with pytest.raises(ArtefactError, match=r"model\.json: not a c2f-model file"):

@@ -1,4 +1,4 @@
-"""Model folders and weights files of strangers: no code runs, no memory is taken, one clear error."""
+"""Models and weights of strangers: no code runs, no memory is taken, one clear error."""
 
 from __future__ import annotations
 
