@@ -100,9 +100,11 @@ class Soak:
             if self.counted >= goal or not self._killed(root, jobs, draw):
                 break
             seen = check_killed(folder, right, seen)
+            if (folder / "manifest.json").exists():
+                break
         if not (folder / "manifest.json").exists():
             write_shards(read_index(root), levels(), SPEC, folder)
-        # A manifest means that the last process came to its end before it could be killed.
+        # A manifest means that the last process was done, whether or not it was killed then.
         assert seen.items() <= visible(folder).items()
         assert tree(folder) == right
 
@@ -155,15 +157,16 @@ def visible(folder: Path) -> dict[str, tuple[int, int]]:
 def check_killed(
     folder: Path, right: dict[str, bytes], before: dict[str, tuple[int, int]]
 ) -> dict[str, tuple[int, int]]:
-    """What a killed build left: whole shards only, none of them redone, and no manifest."""
+    """A killed build leaves whole shards, none redone; a manifest only if all are there."""
     now = visible(folder) if folder.exists() else {}
     assert before.items() <= now.items(), "a finished shard was lost or written again"
-    assert not (folder / "manifest.json").exists()
+    if (folder / "manifest.json").exists():
+        assert now.keys() == {name for name in right if name.endswith(".h5")}
     for name in now:
         sidecar = read_sidecar(sidecar_path(folder / name))
         assert sha256_file(folder / name) == sidecar.entry.sha256, f"{name} is torn"
         assert (folder / name).read_bytes() == right[name]
-    for path in folder.glob("*.json"):
+    for path in folder.glob("[!.]*.json"):  # a temporary name begins with a dot
         json.loads(path.read_text(encoding="utf-8"))
     return now
 
