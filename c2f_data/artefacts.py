@@ -28,6 +28,7 @@ from c2f_data.storage import Place, Url
 T = TypeVar("T")
 
 TEMPORARY_PREFIX = ".tmp-"
+FLUSHED_AT_ONCE = 32
 
 
 def disk_error(error: OSError, path: Place) -> C2FError:
@@ -82,10 +83,7 @@ def atomic_folder(final: Path) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        for path in temporary.iterdir():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
-        fsync_folder(temporary)
+        fsync_tree(temporary)
         _replace_folder(temporary, final)
         fsync_folder(final.parent)
     except OSError as error:
@@ -106,6 +104,25 @@ def _replace_folder(new: Path, final: Path) -> None:
             before.replace(final)
         raise
     shutil.rmtree(before, ignore_errors=True)
+
+
+def fsync_tree(folder: Path) -> None:
+    """Have all files of a folder on the disk, at any depth, and their names."""
+    # Here, because every command imports this module, and few write a folder.
+    from concurrent.futures import ThreadPoolExecutor
+
+    places = [(Path(place), files) for place, _, files in os.walk(folder)]
+    # Many small files reach the disk several times as fast when it is asked for many at once.
+    with ThreadPoolExecutor(FLUSHED_AT_ONCE) as pool:
+        paths = (place / name for place, files in places for name in files)
+        list(pool.map(_fsync_file, paths))
+    for place, _ in places:
+        fsync_folder(place)
+
+
+def _fsync_file(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def fsync_folder(folder: Path) -> None:

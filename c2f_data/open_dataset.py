@@ -10,7 +10,7 @@ from c2f_data.hierarchy.builtin import BUILTIN, builtin_taxonomy, is_builtin
 from c2f_data.hierarchy.table import read_table, taxonomy_from_table
 from c2f_data.index import DatasetIndex
 from c2f_data.sources import read_source
-from c2f_data.sources.listing import listing_taxonomy
+from c2f_data.sources.listing import listing_taxonomy, load_listing
 from c2f_data.sources.locate import locate
 from c2f_data.sources.request import WHOLE, SourceRequest, without_listing
 from c2f_data.storage import Place, Url, place
@@ -75,10 +75,13 @@ def open_dataset(
         taxonomy = str(Path(taxonomy).resolve())
     named = str(listing) if listing else None
     source = DatasetSource(name, str(root), taxonomy, levels, partial, crop, named)
-    hierarchy = listing_taxonomy(listing, name, levels) if listing and not taxonomy else None
+    hierarchy = load_hierarchy(taxonomy, levels) if taxonomy else None
+    rows = load_listing(listing, levels) if listing else None
+    if hierarchy is None and rows is not None:
+        hierarchy = listing_taxonomy(rows, name, levels)
     if hierarchy is None:
-        hierarchy = load_hierarchy(taxonomy or _usual_hierarchy(name, root), levels)
-    index = read_source(SourceRequest(name, root, hierarchy, partial, crop, listing))
+        hierarchy = load_hierarchy(_usual_hierarchy(name, root), levels)
+    index = read_source(SourceRequest(name, root, hierarchy, partial, crop, rows))
     notes = tuple(str(homonym) for homonym in index.taxonomy.homonyms)
     return replace(index, warnings=(*index.warnings, *notes)), folder, source
 

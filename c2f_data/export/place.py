@@ -6,14 +6,12 @@ a killed one left is cleared by the next.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from c2f_data.artefacts import TEMPORARY_PREFIX, disk_error, fsync_folder
+from c2f_data.artefacts import TEMPORARY_PREFIX, disk_error, fsync_folder, fsync_tree
 from c2f_data.errors import ArtefactError, ConfigError
 from c2f_data.lock import LOCK, only_writer
 
@@ -24,7 +22,6 @@ CARD = "README.md"
 CROISSANT = "croissant.json"
 HIERARCHY = "hierarchy.csv"
 LABELS = "labels.csv"
-FLUSHED_AT_ONCE = 32
 
 
 def check_free(out: Path, *, overwrite: bool) -> None:
@@ -74,7 +71,7 @@ def whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
             try:
                 new.mkdir()
                 yield new
-                _flush(new)
+                fsync_tree(new)
                 check_free(out, overwrite=overwrite)  # it may have come meanwhile
                 if out.exists():
                     out.replace(before)
@@ -101,18 +98,3 @@ def _put_back(before: Path, out: Path) -> None:
 def _remove(*folders: Path) -> None:
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _flush(folder: Path) -> None:
-    places = [(Path(place), files) for place, _, files in os.walk(folder)]
-    # Many small files reach the disk several times as fast when it is asked for many at once.
-    with ThreadPoolExecutor(FLUSHED_AT_ONCE) as pool:
-        paths = (place / name for place, files in places for name in files)
-        list(pool.map(_fsync_file, paths))
-    for place, _ in places:
-        fsync_folder(place)
-
-
-def _fsync_file(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from c2f_data.artefacts import write_text
+from c2f_data.csv_rows import CsvKind, csv_rows
 from c2f_data.errors import TaxonomyError
 from c2f_data.hierarchy.formats import csv_text
 from c2f_data.hierarchy.validate import faults, listed
@@ -17,6 +16,14 @@ from c2f_data.taxonomy import DEFAULT_LEVELS, Taxonomy
 
 MAX_BYTES = 256 * 1024 * 1024
 FINEST_ALIASES = ("class_name", "class")
+KIND = CsvKind(
+    error=TaxonomyError,
+    name="table",
+    rows="classes",
+    row="class",
+    quoting='names that contain one: "Ram C/V, 2012"',
+    comments=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,43 +66,12 @@ def read_table(path: Path) -> Table:
 
 def parse_table(text: str, origin: str) -> Table:
     """Parse CSV text; see :func:`read_table`."""
-    source = io.StringIO(text, newline="")
-    between = True  # two records, not inside a quoted cell of several lines
-
-    def without_comments() -> Iterator[str]:
-        nonlocal between
-        for physical in source:
-            comment, between = between and physical.startswith("#"), False
-            yield "\n" if comment else physical
-
-    reader = csv.reader(without_comments(), strict=True)
-    header: tuple[str, ...] = ()
-    rows: list[Mapping[str, str]] = []
-    lines: list[int] = []
-    start = 1
-    try:
-        for cells in reader:
-            line, start, between = start, reader.line_num + 1, True
-            if not any(cell.strip() for cell in cells):
-                continue
-            clean = tuple(_clean(cell) for cell in cells)
-            if not header:
-                header = clean
-                continue
-            if len(clean) != len(header):
-                raise TaxonomyError(
-                    f"{origin}: line {line} has {len(clean)} cells, the header {len(header)}",
-                    'Add the missing commas, or quote names that contain one: "Ram C/V, 2012".',
-                )
-            rows.append(dict(zip(header, clean, strict=True)))
-            lines.append(line)
-    except csv.Error as error:
-        raise TaxonomyError(
-            f"{origin}: line {reader.line_num}: {error}", "Save the table as plain CSV."
-        ) from error
-    if not rows:
-        raise TaxonomyError(f"{origin}: no classes", "Give a header line and one row a class.")
-    return Table(origin, header, tuple(rows), tuple(lines))
+    found = csv_rows(text, origin, KIND)
+    header = tuple(_clean(cell) for cell in found.header)
+    rows = tuple(
+        dict(zip(header, (_clean(cell) for cell in cells), strict=True)) for cells in found.rows
+    )
+    return Table(origin, header, rows, tuple(found.lines))
 
 
 def _clean(cell: str) -> str:

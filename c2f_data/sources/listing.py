@@ -6,8 +6,6 @@ no folders, and asking it for every file of a class would take longer than readi
 
 from __future__ import annotations
 
-import csv
-import io
 import stat
 import sys
 import unicodedata
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2f_data.artefacts import disk_error
+from c2f_data.csv_rows import CsvKind, csv_rows
 from c2f_data.errors import DataSetError
 from c2f_data.hierarchy.table import FINEST_ALIASES, Table, taxonomy_from_table
 from c2f_data.index import TEST, TRAIN, DatasetIndex, ImageRecord
@@ -28,6 +27,13 @@ from c2f_data.taxonomy import Taxonomy
 LAYOUT = "images named by a table"
 PATH, SPLIT, BYTES = "path", "split", "bytes"
 MAX_BYTES = 1024 * 1024 * 1024
+KIND = CsvKind(
+    error=DataSetError,
+    name="listing",
+    rows="images",
+    row="image",
+    quoting='what contains one: "a,b.jpg"',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +57,26 @@ class Listing:
     bytes: tuple[int, ...] | None
 
 
-def read_listing(request: SourceRequest, listing: Place) -> DatasetIndex:
+def load_listing(place: Place, levels: Sequence[str]) -> Listing:
+    """Read a listing from a path or a URL; see :func:`parse_listing`.
+
+    Raises:
+        DataSetError: absent, too large, not UTF-8, or as :func:`parse_listing`.
+        ArtefactError: the store at a URL refused.
+    """
+    return parse_listing(_text(place), str(place), levels)
+
+
+def read_listing(request: SourceRequest, rows: Listing) -> DatasetIndex:
     """Read a data set whose images a table names.
 
     Raises:
-        DataSetError: the table lacks a column, a cell of it has no meaning, a path leads out of the
-            root, an image is absent, or boxes are asked for.
+        DataSetError: an image is absent, or boxes are asked for.
         TaxonomyError: listing and hierarchy don't name the same classes.
         ArtefactError: the store at a URL refused.
     """
     root = request.root
     refuse_boxes(request, LAYOUT)
-    rows = parse_listing(_text(listing), str(listing), request.taxonomy.levels)
     taxonomy, ids = _classes(rows, request)
     splits = rows.splits or (None,) * len(rows.paths)
     check_trained(root, zip(splits, (path[-1] for path in rows.classes), strict=True))
@@ -79,14 +93,12 @@ def read_listing(request: SourceRequest, listing: Place) -> DatasetIndex:
     return DatasetIndex(request.dataset, root, LAYOUT, taxonomy, tuple(records), warnings)
 
 
-def listing_taxonomy(listing: Place, name: str, levels: Sequence[str]) -> Taxonomy | None:
+def listing_taxonomy(rows: Listing, name: str, levels: Sequence[str]) -> Taxonomy | None:
     """The hierarchy of a listing that has a column for every level; None: it has not.
 
     Raises:
-        DataSetError: as :func:`read_listing`.
         TaxonomyError: its rows contradict each other; they are named with their lines.
     """
-    rows = parse_listing(_text(listing), str(listing), levels)
     if len(rows.classes[0]) != len(levels):
         return None
     first: dict[tuple[str, ...], int] = {}
@@ -101,9 +113,11 @@ def parse_listing(text: str, origin: str, levels: Sequence[str]) -> Listing:
     """Parse CSV text with a header line; blank lines and further columns are skipped.
 
     Raises:
-        DataSetError: see :func:`read_listing`; file and line are named.
+        DataSetError: a column is missing, a cell has no meaning, or a path leads out of the root;
+            file and line are named.
     """
-    header, cells, lines = _rows(text, origin)
+    found = csv_rows(text, origin, KIND)
+    header, cells, lines = found.header, found.rows, found.lines
     path = _column(header, origin, PATH)
     # Also as `find .` writes them: ./a.jpg and a.jpg are one image, and a store knows the second.
     paths = tuple(
@@ -126,37 +140,6 @@ def parse_listing(text: str, origin: str, levels: Sequence[str]) -> Listing:
             for row, line in zip(cells, lines, strict=True)
         )
     return Listing(origin, tuple(lines), paths, classes, splits, sizes)
-
-
-def _rows(text: str, origin: str) -> tuple[list[str], list[list[str]], list[int]]:
-    """(header, rows, lines); every row is as long as the header."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = []
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    start = 1
-    try:
-        for row in reader:
-            line, start = start, reader.line_num + 1
-            if not any(cell.strip() for cell in row):
-                continue
-            if not header:
-                header = [cell.strip() for cell in row]
-                continue
-            if len(row) != len(header):
-                raise DataSetError(
-                    f"{origin}: line {line} has {len(row)} cells, the header {len(header)}",
-                    'Add the missing commas, or quote what contains one: "a,b.jpg".',
-                )
-            rows.append(row)
-            lines.append(line)
-    except csv.Error as error:
-        raise DataSetError(
-            f"{origin}: line {reader.line_num}: {error}", "Save the listing as plain CSV."
-        ) from error
-    if not rows:
-        raise DataSetError(f"{origin}: no images", "Give a header line and one row an image.")
-    return header, rows, lines
 
 
 def _column(header: Sequence[str], origin: str, *names: str) -> int:

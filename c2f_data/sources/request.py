@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from c2f_data.errors import DataSetError
 from c2f_data.storage import Place
 from c2f_data.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from c2f_data.sources.listing import Listing
 
 WHOLE = "none"
 BOX = "bbox"
@@ -24,7 +28,7 @@ class SourceRequest:
         taxonomy: its hierarchy; it may name more classes where ``allow_partial``.
         allow_partial: accept fewer classes or images than the hierarchy or the official counts.
         crop: ``none``, or ``bbox``: every image is cut to its bounding box.
-        listing: a CSV that names the images below the root; None: the root's layout tells.
+        listing: the rows of a CSV that names the images; None: the root's layout tells.
     """
 
     dataset: str
@@ -32,7 +36,7 @@ class SourceRequest:
     taxonomy: Taxonomy
     allow_partial: bool = False
     crop: str = WHOLE
-    listing: Place | None = None
+    listing: Listing | None = None
 
     @property
     def folder(self) -> Path:

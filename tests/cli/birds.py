@@ -77,3 +77,21 @@ def one_line_error(answer: Answer) -> str:
     assert len(lines) == position + 2, answer.err
     assert lines[position + 1].startswith("  ")
     return lines[position]
+
+
+def train_workspace(folder: Path, *runs: tuple[str, ...]) -> Path:
+    """A workspace in a folder, with shards of its images and a finished training for each run.
+
+    Args:
+        runs: further words of each ``c2f train``, its ``--name`` among them.
+    """
+    images, workspace = make_folder(folder / "images", train=3, test=2), folder / "ws"
+    tiny = ("--backbone", "tiny", "--weights", "none", "--input-size", "32", "--dim", "8")
+    short = ("--stage1-epochs", "1", "--stage2-epochs", "0")
+    lines = [
+        ("shard", "--dataset", "folder", "--root", str(images), "--med", "24", "--low", "12"),
+        *(("train", *tiny, *short, *words) for words in runs),
+    ]
+    for line in lines:
+        assert run([*line, "--workspace", str(workspace)]) == 0
+    return workspace

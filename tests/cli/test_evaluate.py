@@ -6,27 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from birds import CommandLine, make_folder, one_line_error
-
-TINY = ("--backbone", "tiny", "--weights", "none", "--input-size", "32", "--dim", "8")
-SHORT = ("--stage1-epochs", "1", "--stage2-epochs", "0")
+from birds import CommandLine, one_line_error, train_workspace
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with shards and two finished runs, to be copied."""
-    from c2f_cli.main import run
-
-    folder = tmp_path_factory.mktemp("trained")
-    images, workspace = make_folder(folder / "images", train=3, test=2), folder / "ws"
-    lines = (
-        ("shard", "--dataset", "folder", "--root", images, "--med", "24", "--low", "12"),
-        ("train", *TINY, *SHORT, "--name", "one"),
-        ("train", *TINY, *SHORT, "--name", "flat", "--model", "hbp"),
-    )
-    for line in lines:
-        assert run([*map(str, line), "--workspace", str(workspace)]) == 0
-    return workspace
+    runs = (("--name", "one"), ("--name", "flat", "--model", "hbp"))
+    return train_workspace(tmp_path_factory.mktemp("trained"), *runs)
 
 
 @pytest.fixture

@@ -7,28 +7,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from birds import CommandLine, make_folder, one_line_error
+from birds import CommandLine, one_line_error, train_workspace
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-
-TINY = ("--backbone", "tiny", "--weights", "none", "--input-size", "32", "--dim", "8")
-SHORT = ("--stage1-epochs", "1", "--stage2-epochs", "0")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a finished run, to be copied; its images lie beside it."""
-    from c2f_cli.main import run
-
-    folder = tmp_path_factory.mktemp("exported")
-    images, workspace = make_folder(folder / "images", train=3, test=2), folder / "ws"
-    for line in (
-        ("shard", "--dataset", "folder", "--root", images, "--med", "24", "--low", "12"),
-        ("train", *TINY, *SHORT, "--name", "one"),
-    ):
-        assert run([*map(str, line), "--workspace", str(workspace)]) == 0
-    return workspace
+    return train_workspace(tmp_path_factory.mktemp("exported"), ("--name", "one"))
 
 
 @pytest.fixture

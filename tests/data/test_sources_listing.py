@@ -13,6 +13,7 @@ from c2f_data.errors import C2FError, DataSetError, TaxonomyError
 from c2f_data.index import TEST, TRAIN, DatasetIndex
 from c2f_data.open_dataset import DatasetChoice, open_dataset
 from c2f_data.sources import read_source
+from c2f_data.sources.listing import load_listing
 from c2f_data.sources.request import SourceRequest
 from c2f_data.storage import Place, Url
 from c2f_data.taxonomy import DEFAULT_LEVELS, Taxonomy
@@ -53,7 +54,8 @@ def fill(root: Place, names: Sequence[str]) -> None:
 
 def read(root: Place, listing: Place, text: str, **words: object) -> DatasetIndex:
     listing.write_bytes(text.encode())
-    request = SourceRequest("birds", root, TABLE, listing=listing)
+    rows = load_listing(listing, TABLE.levels)
+    request = SourceRequest("birds", root, TABLE, listing=rows)
     return read_source(replace(request, **words))  # type: ignore[arg-type]
 
 
@@ -169,12 +171,11 @@ def test_tables_with_faults(tmp_path: Path, root: Place, text: str, said: str) -
 def test_bytes_that_are_no_text(tmp_path: Path, root: Place) -> None:
     listing = tmp_path / "list.csv"
     listing.write_bytes(b"path,class\n\xff,b\n")
-    request = SourceRequest("birds", root, TABLE, listing=listing)
     with pytest.raises(DataSetError, match="not UTF-8"):
-        read_source(request)
+        load_listing(listing, TABLE.levels)
     listing.unlink()
     with pytest.raises(DataSetError, match="no such file"):
-        read_source(request)
+        load_listing(listing, TABLE.levels)
     with pytest.raises(DataSetError, match="no bounding boxes"):
         read(root, listing, LISTING, crop="bbox")
 
