@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from c2f_data.errors import ArtefactError, C2FError
+from c2f_data.errors import ArtefactError, C2FError, ConfigError
 from c2f_data.hierarchy.table import read_taxonomy
 from c2f_data.open_dataset import DatasetChoice, current_dataset, open_dataset
 from c2f_data.workspace import DatasetFolder, Workspace
@@ -15,13 +16,16 @@ from c2f_data.workspace import DatasetFolder, Workspace
 from .console import Console, print_json
 from .demo_data import ensure_demo
 from .options import common_options, option, workspace_of
+from .report_runs import compared, evaluations, finished_runs, found_ablations
 from .steps import read_calibration
 
 if TYPE_CHECKING:
     from c2f_data.index import DatasetIndex
-    from c2f_train.evaluation import EvaluationResult
     from c2f_train.report import RunReport, Strip
     from c2f_train.results import RunResult
+
+PAGE = "report.html"
+PAGE_SUFFIXES = (".html", ".htm")
 
 
 @click.command("report")
@@ -29,14 +33,23 @@ if TYPE_CHECKING:
 @option("--run", "run_name", help="Run to show first.  [default: the last finished]")
 @option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to write to; default: report/ in the data set's folder.",
+    type=click.Path(path_type=Path),
+    help="Folder to write to, or the page itself, FILE.html, with FILE.json beside it; default: "
+    "report/ in the data set's folder.",
+)
+@option(
+    "--compare",
+    multiple=True,
+    metavar="RUN",
+    help="Test the first run against this one, image by image: a name, or the folder of a run "
+    "(with a slash in it); may be repeated.",
 )
 @common_options
 def report(
     dataset: str | None,
     run_name: str | None,
     out: Path | None,
+    compare: tuple[str, ...],
     workspace: Path,
     as_json: bool,
     quiet: bool,
@@ -46,13 +59,14 @@ def report(
     \b
     Example:
       c2f report
+      c2f report --run mlph --compare mlp --compare hbp --out mlph.html
     """
     console = Console(quiet=quiet)
     place = workspace_of(workspace)
     name = current_dataset(place, DatasetChoice(dataset=dataset))
     folder = place.dataset(name)
     console.note(f"Data set: {name}")
-    html, json_file = write(place, folder, name, run_name, out, console)
+    html, json_file = write(place, folder, name, run_name, out, console, compare)
     if as_json:
         print_json({"dataset": name, "html": str(html), "json": str(json_file)})
     else:
@@ -67,8 +81,10 @@ def write(
     run_name: str | None,
     out: Path | None,
     console: Console,
+    compare: Sequence[str] = (),
 ) -> tuple[Path, Path]:
     """Gather what there is and write the page; returns (html, json)."""
+    place = _target(out or folder.report)
     from c2f_data.provenance import collect
     from c2f_train.report import (
         DatasetFacts,
@@ -79,7 +95,8 @@ def write(
     )
 
     calibration = read_calibration(folder)
-    runs = _runs(folder, run_name)
+    runs = finished_runs(folder, run_name)
+    comparison = compared(folder, runs, compare)
     if calibration is None and not runs:
         raise ArtefactError(
             f"{folder.folder}: neither a calibration nor a finished run of {name}",
@@ -102,42 +119,31 @@ def write(
         failures = read_failures(calibration, folder.calibration, taxonomy)
         if failures.missing:
             console.warn(f"no section on single classes: {failures.missing}")
-    evaluations = _evaluations(folder, runs, console)
-    page = build_report(facts, taxonomy, calibration, runs, made, failures, evaluations)
+    page = build_report(
+        facts,
+        taxonomy,
+        calibration,
+        runs,
+        made,
+        failures,
+        evaluations(folder, runs, console),
+        comparison,
+        found_ablations(folder, name, taxonomy, runs, console),
+    )
     strips = _strips(index, page, runs) if index is not None else []
-    return write_report(out or folder.report, page, strips)
+    return write_report(place.parent, page, strips, name=place.name)
 
 
-def _runs(folder: DatasetFolder, first: str | None) -> list[RunResult]:
-    from c2f_train.results import read_run
-
-    runs = [read_run(path / "run.json") for path in folder.finished_runs()]
-    if first is not None:
-        chosen = [run for run in runs if run.name == first]
-        if not chosen:
-            raise ArtefactError(
-                f"{folder.runs}: no finished run {first!r}",
-                f"Finished: {', '.join(run.name for run in runs) or 'none'}.",
-            )
-        runs = chosen + [run for run in runs if run.name != first]
-    return runs
-
-
-def _evaluations(
-    folder: DatasetFolder, runs: list[RunResult], console: Console
-) -> list[EvaluationResult]:
-    """What `c2f evaluate` has found about these runs; it is no part that a report must have."""
-    from c2f_train.evaluation import read_evaluation, result_path
-
-    found = []
-    for run in runs:
-        place = folder.run(run.name)
-        if result_path(place).exists():
-            try:
-                found.append(read_evaluation(place))
-            except ArtefactError as error:
-                console.warn(f"no section on run {run.name}'s evaluation: {error.message}")
-    return found
+def _target(out: Path) -> Path:
+    """The page's own path. Raises ConfigError: a file that is no page would be replaced."""
+    if out.suffix.lower() in PAGE_SUFFIXES and not out.is_dir():
+        return out
+    if out.exists() and not out.is_dir():
+        raise ConfigError(
+            f"--out {out}: a file whose name does not end in .html",
+            "Name a folder, or a page: --out FILE.html.",
+        )
+    return out / PAGE
 
 
 def _strips(index: DatasetIndex, page: RunReport, runs: list[RunResult]) -> list[Strip]:

@@ -38,10 +38,12 @@ class PaperSystem:
 
     Attributes:
         accuracy: data set key to (coarse, middle, fine); None where the table has no figure.
+        model: c2f's name of the same system; empty where it has none.
     """
 
     system: str
     accuracy: dict[str, tuple[float | None, float | None, float | None]]
+    model: str = ""
 
 
 DATASETS = {
@@ -63,8 +65,8 @@ DATASETS = {
 }
 
 
-def _system(name: str, cub: float | None, cars: float | None) -> PaperSystem:
-    return PaperSystem(name, {"cub": (None, None, cub), "cars": (None, None, cars)})
+def _system(name: str, cub: float | None, cars: float | None, model: str = "") -> PaperSystem:
+    return PaperSystem(name, {"cub": (None, None, cub), "cars": (None, None, cars)}, model)
 
 
 SYSTEMS = (
@@ -72,9 +74,14 @@ SYSTEMS = (
     _system("B-CNN, with annotations", 85.1, None),
     _system("CB-CNN, with annotations", 84.6, None),
     _system("Part-based R-CNN", 73.9, None),
-    _system("B-CNN", 84.1, 91.3),
-    _system("KP", 86.2, 92.4),
-    _system("HBP", 86.8, 93.6),
-    _system("MLP (native images alone)", 87.0, 93.8),
-    PaperSystem("MLPH", {"cub": (94.5, 91.7, 87.3), "cars": (94.7, 94.1, 94.0)}),
+    _system("B-CNN", 84.1, 91.3, "bcnn"),
+    _system("KP", 86.2, 92.4, "kp"),
+    _system("HBP", 86.8, 93.6, "hbp"),
+    _system("MLP (native images alone)", 87.0, 93.8, "mlp"),
+    PaperSystem("MLPH", {"cub": (94.5, 91.7, 87.3), "cars": (94.7, 94.1, 94.0)}, "mlph"),
 )
+
+
+def system_of(model: str) -> PaperSystem:
+    """The row of a model of c2f. Raises KeyError where the paper has none."""
+    return {system.model: system for system in SYSTEMS if system.model}[model]

@@ -27,8 +27,12 @@ JSON_NAME = "report.json"
 TEMPLATE = "report.html.j2"
 
 
-def render(report: RunReport, strips: Sequence[Strip] = ()) -> str:
-    """The whole page as one HTML text; everything that came from data is escaped."""
+def render(report: RunReport, strips: Sequence[Strip] = (), *, json_name: str = JSON_NAME) -> str:
+    """The whole page as one HTML text; everything that came from data is escaped.
+
+    Args:
+        json_name: of the file beside it that has the same figures.
+    """
     names = [level.name for level in report.levels]
     return (
         _environment()
@@ -50,15 +54,19 @@ def render(report: RunReport, strips: Sequence[Strip] = ()) -> str:
             paper=paper,
             model_names=wording.MODEL_NAMES,
             models=MODELS,
+            json_name=json_name,
             symbol=lambda letter, level: _symbol(letter, wording.suffix(names, level)),
         )
     )
 
 
 def write_report(
-    folder: Path, report: RunReport, strips: Sequence[Strip] = ()
+    folder: Path, report: RunReport, strips: Sequence[Strip] = (), *, name: str = HTML_NAME
 ) -> tuple[Path, Path]:
     """Write report.json, then report.html, each atomically.
+
+    Args:
+        name: of the page; the JSON has the same stem.
 
     Returns:
         (path of the page, path of the JSON).
@@ -66,8 +74,9 @@ def write_report(
     Raises:
         ArtefactError: the disk refused.
     """
-    page = render(report, strips)
-    html_path, json_path = folder / HTML_NAME, folder / JSON_NAME
+    html_path = folder / name
+    json_path = html_path.with_suffix(".json")
+    page = render(report, strips, json_name=json_path.name)
     write_json(json_path, report, schema=SCHEMA, version=SCHEMA_VERSION)
     write_text(html_path, page)
     return html_path, json_path
@@ -90,6 +99,7 @@ def _environment() -> Environment:
         "percent_short": wording.percent_short,
         "pixels": wording.pixels,
         "plural": wording.plural,
+        "points": wording.points,
         "sentence": wording.sentence,
         "settings": _settings,
         "thousands": lambda value: f"{value:,}",

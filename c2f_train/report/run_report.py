@@ -16,7 +16,9 @@ from c2f_data.provenance import Provenance
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.evaluation import EvaluationResult
 from c2f_train.report import notes, tables
+from c2f_train.report.ablations import Ablation
 from c2f_train.report.answers import Answer, answers, floor_answer
+from c2f_train.report.comparison import RunComparison
 from c2f_train.report.failures import Failures
 from c2f_train.report.headline import headline
 from c2f_train.report.notes import Note
@@ -25,7 +27,7 @@ from c2f_train.report.wording import THREE
 from c2f_train.results import RunResult
 
 SCHEMA = "c2f-report"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 NOT_READ = Failures(missing="the stored predictions were not read")
 
@@ -86,6 +88,8 @@ class RunReport:
         runs: finished runs, the main one first.
         provenance: of this report.
         evaluations: of the runs that were evaluated (`c2f evaluate`), in their order.
+        comparison: the main run beside others (`--compare`); None: not asked for.
+        ablations: what MLPH's parts are worth, where runs are there to say so.
     """
 
     dataset: str
@@ -115,6 +119,8 @@ class RunReport:
     runs: tuple[RunResult, ...]
     provenance: Provenance
     evaluations: tuple[EvaluationResult, ...] = ()
+    comparison: RunComparison | None = None
+    ablations: tuple[Ablation, ...] = ()
 
     def notes_on(self, section: Literal["dataset", "calibration", "training"]) -> tuple[str, ...]:
         """The warnings of one section."""
@@ -129,6 +135,8 @@ def build_report(
     provenance: Provenance,
     failures: Failures = NOT_READ,
     evaluations: Sequence[EvaluationResult] = (),
+    comparison: RunComparison | None = None,
+    ablations: Sequence[Ablation] = (),
 ) -> RunReport:
     """Put a report together. Pure: reads no file and no clock.
 
@@ -138,6 +146,8 @@ def build_report(
         provenance: of the report itself.
         failures: of the calibration, see :func:`c2f_train.report.failures.read_failures`.
         evaluations: of the runs, in their order; not every run needs one.
+        comparison: of the main run with others.
+        ablations: see :func:`c2f_train.report.ablations.ablations`.
 
     Raises:
         ArtefactError: there is neither a calibration nor a run, or a curve lacks its answer.
@@ -181,6 +191,8 @@ def build_report(
         runs=tuple(runs),
         provenance=provenance,
         evaluations=tuple(evaluations),
+        comparison=comparison,
+        ablations=tuple(ablations),
     )
 
 

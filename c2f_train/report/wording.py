@@ -63,6 +63,14 @@ def span(low: float, high: float) -> str:
     return f"{100 * low:.1f}\N{EN DASH}{100 * high:.1f}"
 
 
+def points(difference: float, digits: int = 1) -> str:
+    """A difference of shares in percentage points, with its sign: '+1.4', '−0.2'."""
+    shown = f"{abs(100 * difference):.{digits}f}"
+    if float(shown) == 0:
+        return shown
+    return f"{'+' if difference > 0 else chr(0x2212)}{shown}"
+
+
 def listed(parts: Sequence[str]) -> str:
     """'a', 'a and b', 'a, b and c'."""
     if len(parts) < 2:

@@ -1,0 +1,106 @@
+"""``c2f report``: where it is written, and runs beside each other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from birds import CommandLine, one_line_error, train_workspace
+
+from c2f_train.report import read_report
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with shards and three finished runs, to be copied."""
+    runs = (
+        ("--name", "bi", "--model", "hbp"),
+        ("--name", "tri", "--model", "mlp"),
+        ("--name", "one"),
+    )
+    return train_workspace(tmp_path_factory.mktemp("trained"), *runs)
+
+
+@pytest.fixture
+def c2f(c2f: CommandLine, trained: Path) -> CommandLine:
+    """The command line in a copy of that workspace."""
+    shutil.copytree(trained, c2f.workspace)
+    return c2f
+
+
+def test_out_is_a_page_or_a_folder(c2f: CommandLine, tmp_path: Path) -> None:
+    page = c2f("report", "--out", tmp_path / "a" / "birds.html", "--json")
+    assert page.code == 0, page.err
+    assert page.json["json"] == str(tmp_path / "a" / "birds.json")
+    text = (tmp_path / "a" / "birds.html").read_text(encoding="utf-8")
+    assert "Everything on this page is in birds.json beside it." in text
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["birds.html", "birds.json"]
+    folder = c2f("report", "--out", tmp_path / "b")
+    assert folder.out.strip() == str(tmp_path / "b" / "report.html")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    assert "does not end in .html" in one_line_error(c2f("report", "--out", tmp_path / "notes.txt"))
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_runs_of_one_data_set_are_paired(c2f: CommandLine, tmp_path: Path) -> None:
+    answer = c2f("report", "--run", "one", "--compare", "bi", "--compare", "tri", "--out", tmp_path)
+    assert answer.code == 0, answer.err
+    compared = read_report(tmp_path / "report.json").comparison
+    assert compared is not None
+    assert [run.label for run in compared.runs] == ["one", "bi", "tri"]
+    # Without an evaluation, runs of the finest level alone have no answers at the others.
+    assert [(row.level, row.second) for row in compared.differences] == [
+        ("species", "bi"),
+        ("species", "tri"),
+    ]
+    assert compared.tests == 2
+    evaluated = c2f("evaluate", "--run", "one", "--compare", "bi", "--compare", "tri", "--json")
+    expected = {(row["level"], row["second"]): row for row in evaluated.json["comparisons"]}
+    c2f("report", "--run", "one", "--compare", "bi", "--compare", "tri", "--out", tmp_path)
+    compared = read_report(tmp_path / "report.json").comparison
+    assert compared is not None
+    assert compared.tests == len(expected) == 6
+    for row in compared.differences:
+        other = expected[row.level, row.second]
+        assert row.test is not None
+        assert row.p_holm == pytest.approx(other["p_holm"])
+        assert row.difference is not None
+        assert row.difference.value == pytest.approx(other["difference"]["value"])
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Runs compared" in html
+    assert "What the parts are worth" in html
+
+
+def test_a_run_on_other_images_is_shown_without_a_test(c2f: CommandLine, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / "one"
+    shutil.copytree(c2f.workspace / "folder" / "runs" / "one", other)
+    answer = c2f("report", "--run", "one", "--compare", other, "--json")
+    assert answer.code == 0, answer.err
+    compared = json.loads(Path(answer.json["json"]).read_text(encoding="utf-8"))["comparison"]
+    assert [run["label"] for run in compared["runs"]] == ["one", f"one ({other})"]
+    assert compared["tests"] == 3
+    lose_an_image(other / "test-species.h5")
+    page = c2f("report", "--run", "one", "--compare", other)
+    html = Path(page.out.strip()).read_text(encoding="utf-8")
+    assert "other test images: 8 and 7, of which 7 are the same" in html
+    assert "Newcombe" in html
+
+
+def lose_an_image(path: Path) -> None:
+    import numpy as np
+
+    from c2f_data.predictions import read_predictions, write_predictions
+
+    kept = read_predictions(path)
+    write_predictions(path, kept.rows(np.arange(1, len(kept.image_ids))))
+
+
+def test_what_can_not_be_compared_is_said(c2f: CommandLine, tmp_path: Path) -> None:
+    assert "is the main run itself" in one_line_error(
+        c2f("report", "--run", "one", "--compare", "one")
+    )
+    assert "run.json" in one_line_error(c2f("report", "--compare", "absent"))
+    assert "run.json" in one_line_error(c2f("report", "--compare", tmp_path / "nowhere"))
+    assert "folder's name" in one_line_error(c2f("report", "--compare", ".."))
