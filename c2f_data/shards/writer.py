@@ -62,8 +62,8 @@ def write_shards(
         levels: coarse to fine, see :func:`plan_levels`.
         spec: only what makes reduced pixels counts; its input geometry does not.
         folder: belongs to the shards alone; a URL: every shard is uploaded when it is finished.
-        jobs: number of processes. With more than one, a script that calls this needs the usual
-            ``if __name__ == "__main__":``, because new processes import it.
+        jobs: number of processes. With more than one or with an engine, a script that calls this
+            needs the usual ``if __name__ == "__main__":``, because new processes import it.
         engine: runs the tasks instead, for example a :class:`RayEngine`; None: ``jobs`` processes.
         overwrite: replace shards of another plan or with a damaged manifest; check every shard
             of the same plan again.

@@ -155,22 +155,38 @@ def test_words_that_do_not_work(
     assert "secret" not in answer.err
 
 
+def by_ray(c2f: CommandLine, *words: object) -> str:
+    """What ``c2f shard --engine ray`` says on stdout, run where a time limit can end it."""
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    words = ("shard", *words, "--med", 20, "--low", 10, "--jobs", 2, "--engine", "ray", "--json")
+    command = [sys.executable, "-m", "c2f_cli", *words, "--workspace", c2f.workspace]
+    again = "ended 3 times by itself"
+    for _ in range(2):
+        done = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, timeout=400, check=False
+        )
+        # Ray's own end on a machine that is too busy for it: the command says so, and goes on.
+        if again not in done.stderr:
+            break
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_by_ray(
+    c2f: CommandLine, images: Path, listing: Path, right: dict[str, bytes], tmp_path: Path
+) -> None:
+    """The short form of test_ray_cluster.py."""
+    source = ("--dataset", "birds", "--root", images, "--listing", listing)
+    said = by_ray(c2f, *source, "--out", tmp_path / "out")
+    assert json.loads(said)["folder"] == str(tmp_path / "out")
+    assert shards_of(str(tmp_path / "out")) == right
+
+
 @pytest.mark.slow
 def test_by_ray_from_a_bucket_into_a_bucket(
     c2f: CommandLine, source: tuple[object, ...], right: dict[str, bytes], bucket: Url
 ) -> None:
     """In a process of its own, as Ray's processes take their settings from the environment."""
-    pytest.importorskip("ray", reason="the extra ray is not installed")
-    out = bucket / "shards"
-    words = ("shard", *source, "--med", 20, "--low", 10, "--jobs", 2, "--out", out)
-    words = (*words, "--engine", "ray", "--json", "--workspace", c2f.workspace)
-    done = subprocess.run(
-        [sys.executable, "-m", "c2f_cli", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["folder"] == str(out)
-    assert shards_of(str(out)) == right
+    said = by_ray(c2f, *source, "--out", bucket / "shards")
+    assert json.loads(said)["folder"] == str(bucket / "shards")
+    assert shards_of(str(bucket / "shards")) == right
