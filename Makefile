@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help install demo test test-slow check lint types contracts bench soak format clean
+.PHONY: help install demo test test-slow check lint types contracts bench soak format pages clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -55,6 +55,11 @@ soak: install ## kill builds of shards at random moments, 30 times, and look at 
 format: install ## rewrite files in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pages: install ## rewrite docs/api.md, docs/cli.md and the packages' public names from the code
+	$(BIN)/python -m tools.public_names
+	$(BIN)/python -m tools.api
+	$(BIN)/python -m tools.cli_page
 
 clean: ## remove .venv and caches; the workspace stays
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -83,6 +83,7 @@ class Taxonomy:
 
     @property
     def finest(self) -> str:
+        """Name of the finest level."""
         return self.levels[-1]
 
     @cached_property

@@ -76,34 +76,42 @@ class DatasetFolder:
 
     @property
     def source(self) -> Path:
+        """dataset.json: where the images were read from."""
         return self.folder / "dataset.json"
 
     @property
     def hierarchy(self) -> Path:
+        """hierarchy.csv: one column a level, coarse to fine."""
         return self.folder / "hierarchy.csv"
 
     @property
     def calibration(self) -> Path:
+        """Folder of the calibrations."""
         return self.folder / "calibration"
 
     @property
     def result(self) -> Path:
+        """result.json of the last calibration."""
         return self.calibration / "result.json"
 
     @property
     def shards(self) -> Path:
+        """Folder of the shards."""
         return self.folder / "shards"
 
     @property
     def manifest(self) -> Path:
+        """The shards' manifest.json; it is there when all of them are."""
         return self.shards / "manifest.json"
 
     @property
     def runs(self) -> Path:
+        """Folder of the training runs."""
         return self.folder / "runs"
 
     @property
     def report(self) -> Path:
+        """Folder of the report."""
         return self.folder / "report"
 
     def run(self, name: str) -> Path:
@@ -163,6 +171,7 @@ class Workspace:
 
     @property
     def file(self) -> Path:
+        """workspace.json: the current data set."""
         return self.folder / "workspace.json"
 
     def current(self) -> str | None:

@@ -56,6 +56,7 @@ class LevelAccuracy:
 
     @property
     def accuracy(self) -> float:
+        """Share of the test images that are right, in [0, 1]."""
         return self.correct / self.n
 
 

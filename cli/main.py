@@ -6,6 +6,7 @@ Exit codes: 0 ok, 1 foreseen failure, 2 usage, 3 threshold never crossed, 130 in
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from .export_model import export_model
 from .fetch import fetch
 from .inspect import inspect
 from .report import report
+from .settings import unknown_variables
 from .shard import shard
 from .train import train
 from .verify import verify
@@ -69,6 +71,8 @@ for _command in _COMMANDS:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for line in unknown_variables(c2f):
+        _say(f"Warning: {line}")
     sys.exit(run(words))
 
 
@@ -101,11 +105,15 @@ def run(words: list[str]) -> int:
 
 
 def _failed(words: Sequence[str], error: C2FError) -> int:
-    if any(word in ("-vv", "-vvv") for word in words):
+    if sum(_verbosity(word) for word in words) > 1:
         traceback.print_exc()
     _say(f"Error: {error.message}")
     _say(f"  {error.hint}")
     return error.exit_code
+
+
+def _verbosity(word: str) -> int:
+    return len(word) - 1 if re.fullmatch("-v+", word) else int(word == "--verbose")
 
 
 def _say(text: str) -> None:

@@ -1,20 +1,13 @@
-"""Options that mean the same in every command, and where their values come from.
-
-Precedence: defaults < C2F_* environment < TOML file (--config) < flags.
-"""
+"""Options that mean the same in every command."""
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
-from click.core import ParameterSource
 
-from c2f_data.errors import ConfigError
 from c2f_data.open_dataset import DatasetChoice
 from c2f_data.resample_spec import Filter, Reduction, default_engine
 from c2f_data.sources.request import CROPS
@@ -22,58 +15,10 @@ from c2f_data.storage import place
 from c2f_data.taxonomy import DEFAULT_LEVELS
 from c2f_data.workspace import DEFAULT, Workspace
 
+from .settings import option as option
+from .settings import read_config
+
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Option(click.Option):
-    """An option that also reads C2F_NAME (for every command) after C2F_COMMAND_NAME.
-
-    Its value in a TOML file wins over the environment; in click it would not.
-    """
-
-    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """The value of C2F_COMMAND_NAME, else of C2F_NAME; None where neither is set."""
-        own = super().resolve_envvar_value(ctx)
-        return (
-            own if own is not None else os.environ.get(f"C2F_{(self.name or '').upper()}") or None
-        )
-
-    def consume_value(
-        self, ctx: click.Context, opts: Mapping[str, Any]
-    ) -> tuple[Any, ParameterSource]:
-        value, source = super().consume_value(ctx, opts)
-        from_file = (ctx.default_map or {}).get(self.name or "")
-        if source is ParameterSource.ENVIRONMENT and from_file is not None:
-            return from_file, ParameterSource.DEFAULT_MAP
-        return value, source
-
-
-def option(*names: str, **settings: Any) -> Callable[[F], F]:
-    """``click.option`` with the precedence above."""
-    return click.option(*names, cls=Option, **settings)
-
-
-def _read_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
-    """Make a TOML file's values the command's defaults; unknown keys are refused."""
-    if path is None:
-        return None
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", "Check --config.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML ({error})", "Correct the file.") from error
-    table = values.get(ctx.info_name or "", values)
-    table = {key.replace("-", "_"): value for key, value in table.items()}
-    known = {parameter.name for parameter in ctx.command.params}
-    unknown = [key for key in table if key not in known and not isinstance(table[key], dict)]
-    if unknown:
-        raise ConfigError(
-            f"{path}: {unknown[0]!r} is not an option of c2f {ctx.info_name}",
-            f"Its options: {', '.join(sorted(name for name in known if name))}.",
-        )
-    ctx.default_map = {key: value for key, value in table.items() if key in known}
-    return path
 
 
 def _stacked(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -86,7 +31,7 @@ def _stacked(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def common_options(function: F) -> F:
-    """--workspace --config --json --quiet."""
+    """--workspace --config --json --quiet --verbose."""
     return _stacked(
         option(
             "--workspace",
@@ -95,16 +40,23 @@ def common_options(function: F) -> F:
             show_default=True,
             help="Folder that everything is written to.",
         ),
-        click.option(
+        option(
             "--config",
             type=click.Path(path_type=Path, dir_okay=False),
             is_eager=True,
             expose_value=False,
-            callback=_read_config,
-            help="TOML file with option values, at its top or in a table named as the command.",
+            callback=read_config,
+            help="TOML file with option values: at its top for every command, in a table for one.",
         ),
         option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
         option("-q", "--quiet", is_flag=True, help="No progress and no notes."),
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            expose_value=False,
+            help="-vv shows the traceback of an error.",
+        ),
     )(function)
 
 

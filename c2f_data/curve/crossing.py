@@ -33,6 +33,7 @@ class Outcome(StrEnum):
 
     @property
     def has_answer(self) -> bool:
+        """Whether there is a resolution at which the level is lost."""
         return self not in (Outcome.NEVER_BELOW, Outcome.BELOW_AT_NATIVE)
 
 

@@ -36,6 +36,7 @@ class AccuracyPoint:
 
     @property
     def accuracy(self) -> float:
+        """Share of the images that are right in [0, 1]; balanced where that was asked for."""
         return self.correct / self.n if self.balanced is None else self.balanced
 
 
@@ -48,6 +49,7 @@ class CalibrationCurve:
 
     @property
     def native(self) -> AccuracyPoint:
+        """The point at native resolution."""
         return self.points[0]
 
     def at(self, resolution: int) -> AccuracyPoint | None:

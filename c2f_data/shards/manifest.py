@@ -96,6 +96,7 @@ class ShardManifest:
 
     @cached_property
     def plan(self) -> ShardPlan:
+        """What determined the content of the shards."""
         return ShardPlan(
             dataset=self.dataset,
             index_fingerprint=self.index_fingerprint,

@@ -89,6 +89,7 @@ class ShardReader:
 
     @property
     def splits(self) -> tuple[str, ...]:
+        """Splits that there are images of, for example ``train`` and ``test``."""
         return tuple(self.manifest.images)
 
     @property

@@ -140,6 +140,7 @@ class ShardPlan:
 
     @property
     def fingerprint(self) -> str:
+        """SHA-256 over all of it, in hexadecimal: equal for shards of equal content."""
         return fingerprint([SCHEMA, SCHEMA_VERSION, self])
 
     @property
