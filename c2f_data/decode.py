@@ -104,6 +104,25 @@ def decode_bytes(data: bytes, name: str, box: Box | None = None) -> Decoded:
     return decoded if box is None else _cut(decoded, box, name)
 
 
+def decode_pillow(image: Image.Image, name: str) -> Pixels:
+    """(height, width, 3) uint8 of an image that the caller opened, as :func:`decode_bytes` does it.
+
+    Raises:
+        ImageError: as there.
+    """
+    try:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise _too_large(name, f"{width} x {height} pixels")
+        if not width * height:
+            raise ImageError(f"{name}: no pixels", "Give an image of at least one pixel.")
+        _check_strip(width, height, name)
+        image.load()
+        return np.array(_to_rgb(ImageOps.exif_transpose(image)), dtype=np.uint8)
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError) as error:
+        raise ImageError(f"{name}: damaged image ({error})", "Give another image.") from error
+
+
 def _cut(decoded: Decoded, box: Box, name: str) -> Decoded:
     left, top, right, bottom = box
     height, width = decoded.pixels.shape[:2]

@@ -23,6 +23,7 @@ from torch import Tensor
 from c2f_data.resample import Pixels, limit_threads
 
 T = TypeVar("T")
+R = TypeVar("R")
 Key = TypeVar("Key", contravariant=True)
 Item = tuple[Pixels, int]
 
@@ -96,6 +97,22 @@ def load(
                 yield _batch([future.result() for future in ahead.popleft()])
         while ahead:
             yield _batch([future.result() for future in ahead.popleft()])
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """``work`` of every item, by threads, in the items' order and a few ahead of what is used.
+
+    Raises:
+        Whatever ``work`` raised; that of the first such item in order.
+    """
+    ahead: deque[Future[R]] = deque()
+    with _threads(workers) as threads:
+        for item in items:
+            ahead.append(threads.submit(work, item))
+            if len(ahead) > 2 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _batch(items: Sequence[Item]) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,7 @@ from .export import export
 from .export_model import export_model
 from .fetch import fetch
 from .inspect import inspect
+from .predict import predict
 from .report import report
 from .settings import unknown_variables
 from .shard import shard
@@ -56,6 +57,7 @@ _COMMANDS = (
     shard,
     train,
     evaluate,
+    predict,
     report,
     demo,
     verify,
