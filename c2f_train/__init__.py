@@ -35,6 +35,17 @@ PUBLIC: Sections = {
             "read_evaluated",
         ),
     },
+    "Predicting": {
+        "c2f_train.predict": (
+            "Predictor",
+            "Prediction",
+            "Failure",
+            "Node",
+            "LevelAnswers",
+            "UsableResolution",
+            "Guarantee",
+        ),
+    },
     "Reports": {
         "c2f_train.report": (
             "DatasetFacts",
@@ -72,6 +83,15 @@ if TYPE_CHECKING:
     from c2f_train.external import ExternalRequest, load_external
     from c2f_train.model import HierarchicalClassifier
     from c2f_train.pooling import MODELS, Model
+    from c2f_train.predict import (
+        Failure,
+        Guarantee,
+        LevelAnswers,
+        Node,
+        Prediction,
+        Predictor,
+        UsableResolution,
+    )
     from c2f_train.progress import Look, Progress, Silent, Task
     from c2f_train.report import (
         DatasetFacts,
@@ -95,12 +115,18 @@ __all__ = [
     "EpochMetrics",
     "EvaluationResult",
     "ExternalRequest",
+    "Failure",
+    "Guarantee",
     "HierarchicalClassifier",
     "LevelAccuracy",
+    "LevelAnswers",
     "Look",
     "Model",
     "ModelExport",
     "ModelMeta",
+    "Node",
+    "Prediction",
+    "Predictor",
     "Progress",
     "RunReport",
     "RunResult",
@@ -108,6 +134,7 @@ __all__ = [
     "Strip",
     "Task",
     "TrainConfig",
+    "UsableResolution",
     "build_report",
     "calibrate_dataset",
     "compare_runs",

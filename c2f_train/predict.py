@@ -14,7 +14,7 @@ from c2f_train.prediction.result import (
     LevelAnswers,
     Node,
     Prediction,
-    Resolution,
+    UsableResolution,
 )
 
 __all__ = [
@@ -26,5 +26,5 @@ __all__ = [
     "Node",
     "Prediction",
     "Predictor",
-    "Resolution",
+    "UsableResolution",
 ]

@@ -15,7 +15,7 @@ from c2f_data.decode import decode_bytes, decode_file, decode_pillow
 from c2f_data.errors import ImageError
 from c2f_data.resample import Pixels, reduce
 from c2f_data.resample_spec import ResampleSpec
-from c2f_train.prediction.result import Resolution
+from c2f_train.prediction.result import UsableResolution
 
 ImageLike = str | PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 
@@ -32,7 +32,7 @@ class Look:
     name: str
     height: int
     width: int
-    resolution: Resolution
+    resolution: UsableResolution
     warnings: tuple[str, ...]
 
 
@@ -105,5 +105,5 @@ def look(
                 f"enlarged or blurred: about {found} of its {native} px are resolved, and it is "
                 "trusted no further",
             )
-    resolution = Resolution(native, found, given, usable)
+    resolution = UsableResolution(native, found, given, usable)
     return Look(name, height, width, resolution, warnings), pixels

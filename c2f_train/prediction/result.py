@@ -34,7 +34,7 @@ class LevelAnswers:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolution:
+class UsableResolution:
     """How many pixels of an image are to be believed; all in pixels of the shorter side.
 
     Attributes:
@@ -57,7 +57,7 @@ class Prediction:
     Attributes:
         image: its name: a path, or ``image 3``.
         height, width: in pixels, upright.
-        resolution: see :class:`Resolution`.
+        resolution: see :class:`UsableResolution`.
         allowed: finest level that the calibration allows at the usable resolution.
         path: the answer, coarse to fine, one node a level; each is the child of the one before.
             Empty: not even the coarsest level is probable enough.
@@ -73,7 +73,7 @@ class Prediction:
     image: str
     height: int
     width: int
-    resolution: Resolution
+    resolution: UsableResolution
     allowed: str
     path: tuple[Node, ...]
     stop: Stop
