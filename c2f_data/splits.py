@@ -75,7 +75,7 @@ def make_evaluation(index: DatasetIndex, images: ImagesChoice, seed: int) -> Eva
         return Evaluation(
             "test", "official test", seed, _ints(test), (0,) * test.size, (_ints(train),)
         )
-    held_out = _stratified(index.labels[train], VALIDATION_FRACTION, seed)
+    held_out = stratified(index.labels[train], VALIDATION_FRACTION, seed)
     if held_out.sum() >= MINIMUM_IMAGES:
         val, rest = train[held_out], train[~held_out]
         return Evaluation(
@@ -90,8 +90,12 @@ def _ints(values: NDArray[np.int64]) -> tuple[int, ...]:
     return tuple(int(v) for v in values)
 
 
-def _stratified(labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Mark ``fraction`` of each class (at least one image stays on either side)."""
+def stratified(labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Mark ``fraction`` of each class: at least one image of two, and never all.
+
+    Args:
+        labels: (n,) class ids.
+    """
     random = np.random.default_rng([seed, 0x5711])
     chosen = np.zeros(labels.size, dtype=np.bool_)
     for label in np.unique(labels):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from importlib import import_module
@@ -94,6 +94,11 @@ class Backbone(nn.Module):
         x = images.float().mul_(self.scale).add_(self.shift)
         first, second, third = self.body(x)
         return first, second, third
+
+    def used_parameters(self) -> list[nn.Parameter]:
+        """The parameters that the three maps depend on."""
+        unused: Collection[str] = getattr(self.body, "unused", ())
+        return [p for name, p in self.body.named_parameters() if name not in unused]
 
     def check_input(self, side: int) -> None:
         """Refuse a side in pixels that the network can't take, before any long work.

@@ -11,6 +11,7 @@ import torch
 
 from c2f_data.index import DatasetIndex
 from c2f_data.resample import Pixels, ResampleSpec, enlarge, reduce, to_input
+from c2f_train.augment import Change
 from c2f_train.loader import loader as loader
 
 # Enlarged images are kept in memory up to this many bytes a set.
@@ -93,12 +94,22 @@ class TrainingImages:
 
     Args:
         cache: keep enlarged images in memory, as many as fit.
+        change: what happens to a crop, see :mod:`c2f_train.augment`; None: nothing.
     """
 
-    def __init__(self, pictures: Pictures, spec: ResampleSpec, seed: int, *, cache: bool) -> None:
+    def __init__(
+        self,
+        pictures: Pictures,
+        spec: ResampleSpec,
+        seed: int,
+        *,
+        cache: bool,
+        change: Change | None = None,
+    ) -> None:
         self.pictures = pictures
         self.spec = spec
         self.seed = seed
+        self.change = change
         self._left = CACHE_BYTES if cache else 0
         self._kept: dict[int, Pixels] = {}
 
@@ -111,7 +122,12 @@ class TrainingImages:
         image, size = self._enlarged(position), self.spec.crop
         cut = Cut.draw((self.seed, epoch, position), image.shape[:2], size)
         crop = image[cut.top : cut.top + size, cut.left : cut.left + size]
-        return (mirror(crop) if cut.mirrored else crop), position
+        if cut.mirrored:
+            crop = mirror(crop)
+        if self.change is not None:
+            own = crop if crop.flags.writeable else crop.copy()
+            crop = self.change(torch.from_numpy(own), (self.seed, epoch, position)).numpy()
+        return crop, position
 
     def _enlarged(self, position: int) -> Pixels:
         kept = self._kept.get(position)

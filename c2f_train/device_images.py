@@ -1,7 +1,7 @@
 """Training images that stay on the device: decoded and enlarged once, cropped and mirrored there.
 
 A batch then costs the processor nothing but the drawing of its cuts. The pixels are those that
-:class:`~c2f_train.data.TrainingImages` gives, bit for bit.
+:class:`~c2f_train.data.TrainingImages` gives, bit for bit where they are not augmented further.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class DeviceImages:
         progress: Progress,
         what: str,
     ) -> None:
-        self._seed, self._crop = images.seed, images.spec.crop
+        self._seed, self._crop, self._change = images.seed, images.spec.crop, images.change
         self._sizes: list[tuple[int, int]] = [(int(h), int(w)) for h, w in sizes]
         self._starts = [0, *np.cumsum(3 * sizes.prod(axis=1)).tolist()]
         self._buffer = torch.empty(self._starts[-1], dtype=torch.uint8, device=device)
@@ -65,9 +65,11 @@ class DeviceImages:
         size = self._crop
         rows = self._buffer.new_empty((len(keys), size, size, 3))
         for row, (epoch, position) in zip(rows, keys, strict=True):
-            cut = Cut.draw((self._seed, epoch, position), self._sizes[position], size)
+            key = (self._seed, epoch, position)
+            cut = Cut.draw(key, self._sizes[position], size)
             crop = self._image(position)[cut.top : cut.top + size, cut.left : cut.left + size]
-            row.copy_(crop.flip(1) if cut.mirrored else crop)
+            crop = crop.flip(1) if cut.mirrored else crop
+            row.copy_(crop if self._change is None else self._change(crop, key))
         return rows.permute(0, 3, 1, 2), torch.tensor([position for _, position in keys])
 
     def _image(self, position: int) -> Tensor:

@@ -113,9 +113,9 @@ def model_meta(run: Run, result: RunResult) -> ModelMeta:
         dataset=result.dataset,
         train_images=run.reader.length(TRAIN),
         metrics=result.test,
-        # Where images are decoded changes no number.
         recipe=replace(
-            run.config, weights=run.config.weights and _last_part(run.config.weights), workers=0
+            run.config.without_place,
+            weights=run.config.weights and _last_part(run.config.weights),
         ),
         provenance=replace(
             result.provenance, command=tuple(map(_last_part, result.provenance.command))

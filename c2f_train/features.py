@@ -6,18 +6,22 @@ into memory, never held there as a whole, and features that take much room are k
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import torch
 from numpy.lib.format import dtype_to_descr, write_array_header_2_0
 from torch import Tensor
 
-from c2f_data.artefacts import atomic_path
+from c2f_data.artefacts import TEMPORARY_PREFIX, disk_error, fsync_folder
 from c2f_data.errors import ArtefactError
 from c2f_data.index import TRAIN
+from c2f_train.distributed import World
 from c2f_train.inference import feature_batches
 from c2f_train.run import Run
 
@@ -51,25 +55,65 @@ def _write(run: Run, level: int, path: Path) -> None:
     shape = (2 * run.reader.length(TRAIN), cast("int", run.model.pooling.out_features))
     dtype = np.dtype(np.float16 if 4 * shape[0] * shape[1] > FLOAT32_BYTES else np.float32)
     _check_room(run.folder, shape[0] * shape[1] * dtype.itemsize)
+    # Every process computes its share of the rows.
+    rows = run.world.rows(shape[0])
     what = f"Features at the {run.names[level]} resolution"
-    with atomic_path(path) as temporary, run.progress.task(what, shape[0]) as task:
-        batches = feature_batches(
-            run.model,
-            run.pictures(TRAIN, level),
-            run.spec,
-            run.device,
-            run.config.precision,
-            workers=run.config.workers,
-            mirror=True,
-            task=task,
-        )
-        # Not through a mapping: a full disk is an error of a write, but the end of a process that
-        # writes to mapped pages.
-        with temporary.open("wb") as file:
-            header = {"descr": dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-            write_array_header_2_0(file, header)
+    with _shared_file(path, shape, dtype, run.world) as (file, start):
+        file.seek(start + rows.start * shape[1] * dtype.itemsize)
+        with run.progress.task(what, len(rows)) as task:
+            batches = feature_batches(
+                run.model,
+                run.pictures(TRAIN, level),
+                run.spec,
+                run.device,
+                run.config.precision,
+                workers=run.config.workers,
+                mirror=True,
+                rows=rows,
+                task=task,
+            )
+            # Not through a mapping: a full disk is an error of a write, but the end of a process
+            # that writes to mapped pages.
             for batch in batches:
                 file.write(batch.numpy().astype(dtype).tobytes())
+
+
+@contextmanager
+def _shared_file(
+    path: Path, shape: tuple[int, int], dtype: np.dtype[np.generic], world: World
+) -> Iterator[tuple[BinaryIO, int]]:
+    """A file of numpy's that all processes fill; it appears when all of them are done.
+
+    Yields:
+        The file, open for writing, and where its first row begins.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
+    try:
+        if world.first:
+            with temporary.open("wb") as file:
+                descr = dtype_to_descr(dtype)
+                header = {"descr": descr, "fortran_order": False, "shape": shape}
+                write_array_header_2_0(file, header)
+                start = file.tell()
+                file.truncate(start + shape[0] * shape[1] * dtype.itemsize)
+        world.wait()
+        with temporary.open("rb+") as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_2_0(file)
+            yield file, file.tell()
+            file.flush()
+            os.fsync(file.fileno())
+        world.wait()
+        if world.first:
+            temporary.replace(path)
+            fsync_folder(path.parent)
+        world.wait()
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        if world.first:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def _check_room(folder: Path, size: int) -> None:

@@ -64,15 +64,20 @@ def feature_batches(
     *,
     workers: int,
     mirror: bool = False,
+    rows: range | None = None,
     task: Task | None = None,
 ) -> Iterator[Tensor]:
-    """The rows of :func:`extract_features`, a batch of images at a time."""
+    """The rows of :func:`extract_features`, a batch of images at a time.
+
+    Args:
+        rows: which of them; None: all.
+    """
     model.eval()
     centres = CenterImages(pictures, spec, mirror=mirror)
-    for images, _ in loader(centres, BATCH, threads_of(workers)):
+    for images, _ in loader(centres, BATCH, threads_of(workers), rows):
         with autocast(device, precision):
-            rows = model.features(to_device(images, device)).float().cpu()
-        yield rows
+            found = model.features(to_device(images, device)).float().cpu()
+        yield found
         if task:
             task.advance(len(images))
 

@@ -45,6 +45,9 @@ def threads_of(workers: int) -> int:
         return workers
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    # torchrun says how many processes share this machine.
+    processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    cores = max(1, cores // max(1, int(processes) if processes.isdigit() else 1))
     return min(cores, MOST_THREADS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from c2f_data.artefacts import read_json, write_json
@@ -25,6 +25,8 @@ class EpochMetrics:
         loss: mean cross-entropy in nats over the epoch's batches.
         accuracy: share of the training images that were right as they went by.
         seconds: wall time of the epoch.
+        validation_loss, validation_accuracy: the same of the validation images, one centre crop
+            each, with the weights that would be kept; empty where none are held out.
     """
 
     stage: int
@@ -33,6 +35,8 @@ class EpochMetrics:
     loss: dict[str, float]
     accuracy: dict[str, float]
     seconds: float
+    validation_loss: dict[str, float] = field(default_factory=dict)
+    validation_accuracy: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from c2f_data.resample import Pixels, ResampleSpec
 from c2f_data.shards.reader import ShardReader
 from c2f_train.config import TrainConfig
+from c2f_train.distributed import ALONE, World
 from c2f_train.model import HierarchicalClassifier
 from c2f_train.progress import Progress
 
@@ -39,6 +40,8 @@ class Run:
     Attributes:
         levels: positions of the levels it trains, fine to coarse, the order of alternation.
         key: fingerprint of all that determines it.
+        world: the processes that train it together.
+        tensorboard: whether the metrics are also written for TensorBoard.
     """
 
     reader: ShardReader
@@ -50,6 +53,8 @@ class Run:
     progress: Progress
     levels: tuple[int, ...]
     key: str
+    world: World = ALONE
+    tensorboard: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

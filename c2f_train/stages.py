@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import nn
+from torch import Tensor
 
-from c2f_data.artefacts import to_plain, write_text
 from c2f_data.errors import ArtefactError
-from c2f_data.index import TRAIN
-from c2f_train.data import TrainingImages
-from c2f_train.device_images import DeviceImages, keep_on_device
-from c2f_train.features import cached_features
-from c2f_train.loader import threads_of
-from c2f_train.loop import (
-    Batch,
-    LevelImages,
-    alternating_features,
-    alternating_images,
-    alternating_kept,
-    steps_of,
-    train_epoch,
-)
+from c2f_train.early_stopping import Best, ended
+from c2f_train.loop import Due, train_epoch
+from c2f_train.meters import Inside, means
+from c2f_train.metrics_files import MetricsFiles
 from c2f_train.results import EpochMetrics
 from c2f_train.run import Run
 from c2f_train.snapshot import (
     Position,
     read_position,
+    restore_average,
+    restore_best,
     restore_model,
     restore_optimizer,
     save_snapshot,
 )
+from c2f_train.step import TrainingStep
+from c2f_train.supply import Supply, make_supply
+from c2f_train.validation import Held, hold_out, record, validate
 
 SNAPSHOT = "snapshot"
 
@@ -60,126 +52,121 @@ def run_stages(run: Run, position: Position | None) -> tuple[EpochMetrics, ...]:
 
     Raises:
         ArtefactError: a shard or the snapshot is damaged.
-        C2FError: the training diverged; the last finished epoch is kept.
+        DivergenceError: the loss is no longer a number, or exploding; the last snapshot is kept.
     """
-    config, snapshot = run.config, run.folder / SNAPSHOT
     if position is not None:
-        run.progress.note(f"Going on after stage {position.stage}, epoch {position.epoch}.")
-        restore_model(snapshot, position, run.model)
-        # The last run may have been killed between its snapshot and this file.
-        _write_metrics(run.folder, position.history)
+        run.progress.note(f"Going on after {position.described}.")
+        restore_model(run.folder / SNAPSHOT, position, run.model)
     position = position or Position(run.key, 1, 0, ())
-    if position.stage == 1 and config.stage1_epochs:
-        position = _stage(run, position, 1)
-    if config.stage2_epochs:
-        if position.stage == 1:
-            position = Position(run.key, 2, 0, position.history)
-        position = _stage(run, position, 2)
+    held = hold_out(run)
+    if held is not None and run.world.first:
+        record(run, held)
+    with MetricsFiles(run) as files:
+        # The last run may have been killed between its snapshot and these.
+        files.begin(position.history)
+        for stage in (1, 2):
+            if position.stage > stage or not _epochs_of(run, stage):
+                continue
+            if position.stage < stage:
+                position = Position(run.key, stage, 0, position.history)
+            position = _Stage(run, stage, held, files).finish(position)
     return position.history
 
 
-def _stage(run: Run, position: Position, stage: int) -> Position:
-    """Run the rest of a stage; the snapshot is replaced after every epoch."""
-    config, model, snapshot = run.config, run.model, run.folder / SNAPSHOT
-    epochs = config.stage1_epochs if stage == 1 else config.stage2_epochs
-    if position.epoch >= epochs:
-        return position
-    rate = config.stage1_lr if stage == 1 else config.stage2_lr
-    decay = config.stage1_weight_decay if stage == 1 else config.stage2_weight_decay
-    parameters = _trained_parameters(run, stage)
-    optimizer = torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay)
-    if position.epoch:
-        restore_optimizer(snapshot, position, optimizer)
-    batches, steps = _batches(run, stage)
-    with run.progress.task(f"Stage {stage}", epochs * steps) as task:
-        task.advance(position.epoch * steps)
-        for epoch in range(position.epoch + 1, epochs + 1):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * config.lr_factor ** ((epoch - 1) // config.lr_period)
-            metrics = train_epoch(
-                model,
-                optimizer,
-                batches(epoch),
-                stage=stage,
-                epoch=epoch,
-                trunk=stage == 2,
-                device=run.device,
-                precision=config.precision,
-                task=task,
-            )
-            named = _named(metrics, run.names)
-            position = Position(run.key, stage, epoch, (*position.history, named))
-            save_snapshot(snapshot, model, optimizer, position)
-            _write_metrics(run.folder, position.history)
-    return position
+def _epochs_of(run: Run, stage: int) -> int:
+    return run.config.stage1_epochs if stage == 1 else run.config.stage2_epochs
 
 
-def _trained_parameters(run: Run, stage: int) -> list[nn.Parameter]:
-    """What a stage trains; the levels left out of the run are never touched."""
-    model = run.model
-    classifiers = [p for level in run.levels for p in model.classifiers[level].parameters()]
-    head = list(model.pooling.parameters())
-    trunk = list(model.backbone.parameters())
-    if stage == 2:
-        chosen = classifiers + head + trunk
-    else:
-        chosen = classifiers + (head if run.config.stage1 == "hbp" else [])
-    model.requires_grad_(False)
-    for parameter in chosen:
-        parameter.requires_grad_(True)
-    return chosen
+class _Stage:
+    """One stage: its epochs, its snapshots, and the state that it ends with."""
 
-
-def _batches(run: Run, stage: int) -> tuple[Callable[[int], Iterator[Batch]], int]:
-    """(epoch to batches, steps of an epoch)."""
-    config = run.config
-    if stage == 1 and config.stage1 == "softmax" and config.cache:
-        features = {level: cached_features(run, level) for level in run.levels}
-        labels = {level: run.labels(TRAIN, level).repeat(2) for level in run.levels}
-        rows = 2 * run.reader.length(TRAIN)
-        steps = len(run.levels) * -(-rows // config.stage1_batch_size)
-        return lambda epoch: alternating_features(features, labels, config, epoch), steps
-    images, kept = _training_images(run)
-    # The epochs of stage 2 draw other crops and orders than those of stage 1.
-    offset = 0 if stage == 1 else config.stage1_epochs
-    if kept is not None:
-        return (
-            lambda epoch: alternating_kept(kept, config, epoch + offset),
-            steps_of(kept, config.batch_size),
+    def __init__(self, run: Run, stage: int, held: Held | None, files: MetricsFiles) -> None:
+        self._run, self._stage, self._held, self._files = run, stage, held, files
+        self._epochs = _epochs_of(run, stage)
+        self._step = TrainingStep(
+            run.model, run.config, stage, run.levels, run.device, world=run.world
         )
-    return (
-        lambda epoch: alternating_images(images, config, epoch + offset),
-        steps_of(images, config.batch_size),
-    )
+        self._due = Due(run.config.save_every, run.config.save_minutes, run.world)
 
+    @property
+    def _snapshot(self) -> Path:
+        return self._run.folder / SNAPSHOT
 
-def _training_images(
-    run: Run,
-) -> tuple[list[LevelImages[TrainingImages]], list[LevelImages[DeviceImages]] | None]:
-    """Every level's training images, and the same ones on the device where they fit there."""
-    names = [run.names[level] for level in run.levels]
-    labels = [run.labels(TRAIN, level) for level in run.levels]
-    images = [
-        TrainingImages(run.pictures(TRAIN, level), run.spec, run.config.seed, cache=True)
-        for level in run.levels
-    ]
-    sizes = [run.reader.sizes(TRAIN, name) for name in names]
-    threads = threads_of(run.config.workers)
-    kept = keep_on_device(images, sizes, names, run.device, threads, run.progress)
-    streamed = [LevelImages(*each) for each in zip(run.levels, images, labels, strict=True)]
-    if kept is None:
-        return streamed, None
-    return streamed, [LevelImages(*each) for each in zip(run.levels, kept, labels, strict=True)]
+    def finish(self, position: Position) -> Position:
+        """Run what is left of the stage, and put the state in place that it ends with."""
+        if position.epoch or position.inside.step:
+            restore_optimizer(self._snapshot, position, self._step.optimizer)
+            if self._step.average is not None:
+                restore_average(self._snapshot, position, self._step.average)
+        if not self._over(position):
+            position = self._epochs_left(position)
+        self._run.world.wait()  # for what the first process writes
+        if position.best is not None:
+            restore_best(self._snapshot, position, self._run.model)
+        elif self._step.average is not None:
+            self._step.average.put_in()
+        return position
 
+    def _over(self, position: Position) -> bool:
+        early = ended(position.best, position.epoch, self._run.config.patience)
+        return early or position.epoch >= self._epochs
 
-def _named(metrics: EpochMetrics, names: tuple[str, ...]) -> EpochMetrics:
-    return replace(
-        metrics,
-        loss={names[int(level)]: value for level, value in metrics.loss.items()},
-        accuracy={names[int(level)]: value for level, value in metrics.accuracy.items()},
-    )
+    def _epochs_left(self, position: Position) -> Position:
+        run = self._run
+        supply = make_supply(run, self._stage, self._held)
+        with run.progress.task(f"Stage {self._stage}", self._epochs * supply.steps) as task:
+            task.advance(position.epoch * supply.steps + position.inside.step)
+            while not self._over(position):
+                before, epoch = position, position.epoch + 1
 
+                def save(inside: Inside, before: Position = before) -> None:
+                    self._save(replace(before, inside=inside))
 
-def _write_metrics(folder: Path, history: tuple[EpochMetrics, ...]) -> None:
-    lines = "".join(json.dumps(to_plain(metrics)) + "\n" for metrics in history)
-    write_text(folder / "metrics.jsonl", lines)
+                metrics = train_epoch(
+                    self._step,
+                    supply.batches(epoch, before.inside.step),
+                    epoch=epoch,
+                    steps=supply.steps,
+                    names=run.names,
+                    task=task,
+                    due=self._due,
+                    save=save,
+                    start=before.inside,
+                )
+                position = self._judged(before, metrics, supply)
+                self._files.add(position.history)
+        if position.epoch < self._epochs and position.best is not None:
+            run.progress.note(
+                f"Stage {self._stage} ends after epoch {position.epoch}: the best on the "
+                f"validation images is epoch {position.best.epoch}."
+            )
+        return position
+
+    def _judged(self, before: Position, metrics: EpochMetrics, supply: Supply) -> Position:
+        """The position after an epoch; its snapshot is written."""
+        run, best, state = self._run, before.best, None
+        if self._held is not None:
+            average = self._step.average
+            with average.in_place() if average is not None else nullcontext():
+                sums = validate(run, self._held, supply.features)
+                own = Best.of(metrics.epoch, sums)
+                if own.beats(best):
+                    best, state = own, self._state()
+            loss, accuracy = means(sums, run.names)
+            metrics = replace(metrics, validation_loss=loss, validation_accuracy=accuracy)
+        position = Position(
+            run.key, self._stage, metrics.epoch, (*before.history, metrics), best=best
+        )
+        self._save(position, state)
+        self._due.done()
+        return position
+
+    def _state(self) -> dict[str, Tensor]:
+        return {k: v.detach().cpu().clone() for k, v in self._run.model.state_dict().items()}
+
+    def _save(self, position: Position, best: dict[str, Tensor] | None = None) -> None:
+        if self._run.world.first:
+            step = self._step
+            save_snapshot(
+                self._snapshot, self._run.model, step.optimizer, position, step.average, best
+            )

@@ -6,13 +6,13 @@ Stage 1 trains the classifiers on a frozen trunk, stage 2 everything (section 4.
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from c2f_data.artefacts import fingerprint, remove_leftovers, write_json
-from c2f_data.errors import ArtefactError
+from c2f_data.errors import ArtefactError, ConfigError
 from c2f_data.index import TEST, TRAIN
 from c2f_data.resample import ResampleSpec
 from c2f_data.shards.reader import ShardReader
@@ -20,14 +20,20 @@ from c2f_train.backbones import build_backbone
 from c2f_train.checkpoint import save_models
 from c2f_train.config import TrainConfig
 from c2f_train.device import describe_device, seed_everything
+from c2f_train.distributed import ALONE, World, check_divides, joined
 from c2f_train.evaluate import model_meta, run_result
 from c2f_train.features import remove_features
+from c2f_train.metrics_files import summary_writer
 from c2f_train.model import build_model
 from c2f_train.pooling import MODELS
 from c2f_train.progress import Progress
-from c2f_train.results import RunResult, write_run
+from c2f_train.results import RunResult, read_run, write_run
 from c2f_train.run import Run
 from c2f_train.stages import SNAPSHOT, run_stages, unfinished
+from c2f_train.step import memory_format
+
+CONFIG = "config.json"
+RUN = "run.json"
 
 
 def train(
@@ -38,6 +44,8 @@ def train(
     progress: Progress,
     *,
     overwrite: bool = False,
+    world: World = ALONE,
+    tensorboard: bool = False,
 ) -> RunResult:
     """Train a model, or go on with a training that was interrupted.
 
@@ -46,12 +54,35 @@ def train(
         folder: of the run; config.json is written first and run.json last.
         overwrite: delete what the folder holds, once shards, weights and settings have been
             found to be in order.
+        world: the processes that train together, see :func:`c2f_train.distributed.world_here`;
+            shards and folder lie on a disk that all of them see.
+        tensorboard: write the metrics for TensorBoard, too.
 
     Raises:
         ArtefactError: shards or weights are absent or damaged, or the folder holds another run.
-        ConfigError: the shards hold images that are enlarged to another side already.
-        C2FError: the training diverged.
+        ConfigError: the shards hold images that are enlarged to another side already, a batch
+            can't be dealt out to the processes, or TensorBoard is not installed.
+        DivergenceError: the loss is no longer a number, or exploding.
+        PeerError: another process of the training ended.
     """
+    check_divides(config, world)
+    if tensorboard:
+        summary_writer()
+    with joined(world, device) as together:
+        run = _make_run(shards, config, folder, device, progress, together, tensorboard)
+        return _train(run, overwrite)
+
+
+def _make_run(
+    shards: Path,
+    config: TrainConfig,
+    folder: Path,
+    device: torch.device,
+    progress: Progress,
+    world: World,
+    tensorboard: bool,
+) -> Run:
+    """Build everything that can be wrong; nothing is written."""
     seed_everything(config.seed)
     reader = _open(shards)
     spec = ResampleSpec.for_input(config.input_size, config.fit, reader.manifest.reduction)
@@ -62,36 +93,58 @@ def train(
     counts = [len(names) for names in taxonomy.names]
     pooling = MODELS[config.model].pooling
     model = build_model(backbone, pooling, config.dim, counts, config.seed)
+    if world.size > 1 and device.type == "cuda":
+        # The statistics of a batch norm are those of the whole batch, as in one process.
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     finest = len(counts) - 1
-    run = Run(
+    return Run(
         reader=reader,
         config=config,
-        model=model.to(device),
+        model=model.to(device, memory_format=memory_format(config)),  # type: ignore[call-overload]
         spec=spec,
         folder=folder,
         device=device,
         progress=progress,
         levels=(finest,) if config.finest_only else tuple(range(finest, -1, -1)),
-        key=fingerprint([replace(config, workers=0), reader.manifest.plan_fingerprint]),
+        key=fingerprint([config.without_place, reader.manifest.plan_fingerprint]),
+        world=world,
+        tensorboard=tensorboard,
     )
-    if overwrite:
-        shutil.rmtree(folder, ignore_errors=True)
-    for place in (folder, folder / SNAPSHOT):
-        remove_leftovers(place)
+
+
+def _train(run: Run, overwrite: bool) -> RunResult:
+    config, folder, world = run.config, run.folder, run.world
+    if world.first:
+        if overwrite:
+            shutil.rmtree(folder, ignore_errors=True)
+        for place in (folder, folder / SNAPSHOT):
+            remove_leftovers(place)
+        unfinished(run)  # before anything of another run is touched
+        write_json(folder / CONFIG, config, schema="c2f-train-config", version=1)
+    world.wait()
+    if not (folder / CONFIG).exists():
+        raise ConfigError(
+            f"{folder}: process {world.rank} does not see what process 0 wrote there",
+            "All machines need the workspace on a disk that they share: --workspace.",
+        )
     position = unfinished(run)
-    write_json(folder / "config.json", config, schema="c2f-train-config", version=1)
-    progress.note(
-        f"Training {config.model} on {config.backbone} ({backbone.source}), "
-        f"{config.input_size} px input, {model.pooling.out_features:,} features, "
-        f"{config.precision} on {describe_device(device)}; {reader.length(TRAIN)} images a level."
+    several = f", {world.size} processes" if world.size > 1 else ""
+    run.progress.note(
+        f"Training {config.model} on {config.backbone} ({run.model.backbone.source}), "
+        f"{config.input_size} px input, {run.model.pooling.out_features:,} features, "
+        f"{config.precision} on {describe_device(run.device)}{several}; "
+        f"{run.reader.length(TRAIN)} images a level."
     )
-    result = run_result(run, run_stages(run, position))
-    save_models(folder / "model", [model], model_meta(run, result))
-    write_run(folder / "run.json", result)
-    # Only an unfinished run needs these.
-    remove_features(folder)
-    shutil.rmtree(folder / SNAPSHOT, ignore_errors=True)
-    return result
+    history = run_stages(run, position)
+    if world.first:
+        result = run_result(run, history)
+        save_models(folder / "model", [run.model], model_meta(run, result))
+        write_run(folder / RUN, result)
+        # Only an unfinished run needs these.
+        remove_features(folder)
+        shutil.rmtree(folder / SNAPSHOT, ignore_errors=True)
+    world.wait()
+    return result if world.first else read_run(folder / RUN)
 
 
 def _open(shards: Path) -> ShardReader:

@@ -21,16 +21,17 @@ from .options import (
     option,
     workspace_of,
 )
+from .recipe_options import recipe_of, recipe_options
+from .several import one_voice
 from .steps import read_calibration
 
 if TYPE_CHECKING:
     from c2f_data.calibration import CalibrationResult
     from c2f_train.config import TrainConfig
+    from c2f_train.distributed import World
     from c2f_train.results import LevelAccuracy
 
-POSITIVE = click.FloatRange(0, min_open=True)
 COUNT = click.IntRange(1)
-EPOCHS = click.IntRange(0)
 OWN = ("mlph", "mlp", "hbp")  # the paper's own systems; the others it quotes
 
 
@@ -46,7 +47,9 @@ OWN = ("mlph", "mlp", "hbp")  # the paper's own systems; the others it quotes
     + "; ".join(f"{name}: {MODELS[name].title}" for name in MODELS if name not in OWN)
     + ".",
 )
-@option("--backbone", help="vgg16, tiny or a torchvision name.  [default: the calibration's]")
+@option(
+    "--backbone", help="vgg16, tiny, timm:NAME or a torchvision name.  [default: the calibration's]"
+)
 @backbone_options
 @option("--input-size", type=click.IntRange(8, 2048), help="[default: the calibration's]")
 @option("--fit", type=click.Choice(["shorter", "squash"]), help="[default: the calibration's]")
@@ -63,19 +66,10 @@ OWN = ("mlph", "mlp", "hbp")  # the paper's own systems; the others it quotes
     help="Stage 1 trains the classifiers alone, or the projections with them.",
 )
 @option("--no-cache", is_flag=True, help="Stage 1 on random crops instead of fixed features.")
-@option("--stage1-epochs", type=EPOCHS, default=60, show_default=True)
-@option("--stage1-lr", type=POSITIVE, default=1.0, show_default=True)
-@option("--stage1-weight-decay", type=click.FloatRange(0), default=5e-6, show_default=True)
-@option("--stage1-batch-size", type=COUNT, default=64, show_default=True)
-@option("--stage2-epochs", type=EPOCHS, default=30, show_default=True)
-@option("--stage2-lr", type=POSITIVE, default=1e-3, show_default=True)
-@option("--stage2-weight-decay", type=click.FloatRange(0), default=5e-4, show_default=True)
-@option("--lr-factor", type=POSITIVE, default=0.5, show_default=True)
-@option("--lr-period", type=COUNT, default=10, show_default=True, help="In epochs.")
-@option("--batch-size", type=COUNT, default=8, show_default=True)
-@option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True)
+@recipe_options
 @option("--resume", is_flag=True, help="Go on with an unfinished run.")
 @option("--overwrite", is_flag=True, help="Replace a run of the same name.")
+@option("--tensorboard", is_flag=True, help="Write the metrics for TensorBoard, too.")
 @compute_options
 @common_options
 def train(**o: Any) -> None:
@@ -85,11 +79,21 @@ def train(**o: Any) -> None:
     Example:
       c2f train
       c2f train --model hbp --name hbp --stage2-epochs 10
+      c2f train --recipe modern --backbone timm:convnext_tiny --name convnext
     """
+    from c2f_train.distributed import world_here
+
+    world = world_here()
+    with one_voice(world):
+        _train(o, world)
+
+
+def _train(o: dict[str, Any], world: World) -> None:
     from c2f_train.device import pick_device
+    from c2f_train.distributed import device_of
     from c2f_train.train import train as run_training
 
-    console = Console(quiet=o["quiet"])
+    console = Console(quiet=o["quiet"] or not world.first)
     workspace = workspace_of(o["workspace"])
     dataset = current_dataset(workspace, DatasetChoice(dataset=o["dataset"]))
     folder = workspace.dataset(dataset)
@@ -102,11 +106,23 @@ def train(**o: Any) -> None:
             if calibration
             else f"Run c2f calibrate --dataset {dataset} first.",
         )
-    device = pick_device(o["device"])
+    device = device_of(world, pick_device(o["device"]))
     config = _config(o, calibration, folder, device)
     run = folder.run(o["name"] or o["model"])
-    _prepare(run, o["resume"], o["overwrite"], console)
-    result = run_training(folder.shards, config, run, device, console, overwrite=o["overwrite"])
+    if world.first:
+        _prepare(run, o["resume"], o["overwrite"], console)
+    result = run_training(
+        folder.shards,
+        config,
+        run,
+        device,
+        console,
+        overwrite=o["overwrite"],
+        world=world,
+        tensorboard=o["tensorboard"],
+    )
+    if not world.first:
+        return
     if o["as_json"]:
         print_json(
             {
@@ -175,20 +191,10 @@ def _config(
         dim=_dim(o["model"], o["dim"]),
         stage1=o["stage1"],
         cache=not o["no_cache"],
-        stage1_epochs=o["stage1_epochs"],
-        stage1_lr=o["stage1_lr"],
-        stage1_weight_decay=o["stage1_weight_decay"],
-        stage1_batch_size=o["stage1_batch_size"],
-        stage2_epochs=o["stage2_epochs"],
-        stage2_lr=o["stage2_lr"],
-        stage2_weight_decay=o["stage2_weight_decay"],
-        lr_factor=o["lr_factor"],
-        lr_period=o["lr_period"],
-        batch_size=o["batch_size"],
-        momentum=o["momentum"],
         precision=pick_precision(o["precision"], device),
         seed=o["seed"],
         workers=o["workers"],
+        **recipe_of(o),
     )
 
 

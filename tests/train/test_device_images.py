@@ -14,11 +14,11 @@ from train_samples import CPU, Recorder
 from c2f_data.errors import ImageError
 from c2f_data.resample import Pixels, ResampleSpec, enlarge
 from c2f_train import device_images
+from c2f_train.alternation import LevelImages, alternating_images, alternating_kept
 from c2f_train.config import TrainConfig
 from c2f_train.data import EpochOrder, TrainingImages
 from c2f_train.device_images import DeviceImages, enlarged_sizes, keep_on_device
 from c2f_train.loader import chunks, loader
-from c2f_train.loop import LevelImages, alternating_images, alternating_kept
 from c2f_train.progress import Silent
 from c2f_train.train import train
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,18 @@ from c2f_data.errors import ConfigError
 from c2f_data.index import TRAIN
 from c2f_data.resample import ResampleSpec
 from c2f_data.shards.reader import ShardReader
-from c2f_train.config import TrainConfig
-from c2f_train.data import TrainingImages
-from c2f_train.loop import (
-    Batch,
+from c2f_train.alternation import (
     LevelImages,
     alternating_features,
     alternating_images,
     steps_of,
-    train_epoch,
 )
+from c2f_train.config import TrainConfig
+from c2f_train.data import TrainingImages
 from c2f_train.model import share_trunk
 from c2f_train.progress import Silent
 from c2f_train.run import ShardPictures
+from c2f_train.step import Batch, TrainingStep
 from c2f_train.train import train
 
 FAMILY, GENUS, SPECIES = 0, 1, 2
@@ -36,20 +36,13 @@ def images(count: int = 4) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, 16, 16), generator=generator, dtype=torch.uint8)
 
 
-def one_step(model: nn.Module, optimizer: torch.optim.Optimizer, level: int) -> None:
-    batch = Batch(level, images(), torch.zeros(4, dtype=torch.long))
-    with Silent().task("", 1) as task:
-        train_epoch(
-            model,
-            optimizer,
-            iter([batch]),
-            stage=2,
-            epoch=1,
-            trunk=True,
-            device=CPU,
-            precision="float32",
-            task=task,
-        )
+LEVELS = (SPECIES, GENUS, FAMILY)
+SGD = TrainConfig(stage2_lr=0.1, stage2_weight_decay=0.1)
+
+
+def one_step(step: TrainingStep, level: int) -> None:
+    step.train()
+    step(Batch(level, images(), torch.zeros(4, dtype=torch.long)), 1, 0, 1)
 
 
 def test_logits_of_a_level_come_from_its_own_classifier() -> None:
@@ -66,15 +59,17 @@ def test_logits_of_a_level_come_from_its_own_classifier() -> None:
 
 
 @pytest.mark.parametrize("level", [FAMILY, GENUS, SPECIES])
-def test_unused_classifiers_have_no_gradient_and_stay(level: int) -> None:
+@pytest.mark.parametrize("config", [SGD, replace(SGD, optimizer="adamw")], ids=["sgd", "adamw"])
+def test_unused_classifiers_have_no_gradient_and_stay(level: int, config: TrainConfig) -> None:
     model = small_model()
+    step = TrainingStep(model, config, 2, LEVELS, CPU)
     # Every classifier gets a momentum first, which would move it without a gradient of its own.
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
-    for earlier in (FAMILY, GENUS, SPECIES):
-        one_step(model, optimizer, earlier)
-    assert all("momentum_buffer" in optimizer.state[p] for p in model.classifiers.parameters())
+    for earlier in LEVELS:
+        one_step(step, earlier)
+    kept = "momentum_buffer" if config.optimizer == "sgd" else "exp_avg"
+    assert all(kept in step.optimizer.state[p] for p in model.classifiers.parameters())
     before = state_of(model)
-    one_step(model, optimizer, level)
+    one_step(step, level)
     for other in {FAMILY, GENUS, SPECIES} - {level}:
         assert all(p.grad is None for p in model.classifiers[other].parameters())
     untouched = before.keys() - changed(before, state_of(model))
@@ -85,12 +80,12 @@ def test_unused_classifiers_have_no_gradient_and_stay(level: int) -> None:
 def test_a_gradient_of_zeros_would_not_do() -> None:
     """The test above can fail: with zeros instead of None, decay and momentum move them all."""
     model = small_model()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
-    one_step(model, optimizer, GENUS)
+    step = TrainingStep(model, SGD, 2, LEVELS, CPU)
+    one_step(step, GENUS)
     before = state_of(model)
     for parameter in model.classifiers[GENUS].parameters():
         parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
+    step.optimizer.step()
     assert "classifiers.1.weight" in changed(before, state_of(model))
 
 

@@ -50,16 +50,16 @@ def test_the_rate_is_halved_every_period(whole: Path) -> None:
 def test_stage_2_draws_other_crops_and_orders_than_stage_1(
     monkeypatch: pytest.MonkeyPatch, shards: Path, tmp_path: Path
 ) -> None:
-    from c2f_train import stages
+    from c2f_train import supply
 
     drawn: list[int] = []
-    real = stages.alternating_images
+    real = supply.alternating_images
 
-    def watch(levels: object, config: TrainConfig, epoch: int) -> object:
+    def watch(levels: object, config: TrainConfig, epoch: int, *rest: object) -> object:
         drawn.append(epoch)
-        return real(levels, config, epoch)
+        return real(levels, config, epoch, *rest)
 
-    monkeypatch.setattr(stages, "alternating_images", watch)
+    monkeypatch.setattr(supply, "alternating_images", watch)
     train(shards, replace(CONFIG, cache=False), tmp_path / "run", CPU, Silent())
     assert drawn == [1, 2, 3, 4]
 

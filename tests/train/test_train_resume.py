@@ -16,6 +16,7 @@ from train_samples import CPU, Recorder
 from c2f_data.errors import ArtefactError, C2FError
 from c2f_train.progress import Silent
 from c2f_train.run import Run
+from c2f_train.step import Batch, TrainingStep
 from c2f_train.train import train
 
 
@@ -146,18 +147,16 @@ def test_other_settings_do_not_go_on(shards: Path, tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_snapshot(
     monkeypatch: pytest.MonkeyPatch, shards: Path, whole: Path, tmp_path: Path
 ) -> None:
-    from c2f_train import loop
-
     folder, steps = tmp_path / "run", []
 
-    def poisoned(*arguments: object) -> torch.Tensor:
+    def poisoned(step: TrainingStep, part: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         steps.append(1)
-        logits = real(*arguments)
-        return logits * float("nan") if len(steps) > STAGE1_STEPS + 3 else logits
+        loss, right = real(step, part)
+        return loss * float("nan") if len(steps) > STAGE1_STEPS + 3 else loss, right
 
-    real = loop._logits
+    real = TrainingStep._part
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_logits", poisoned)
+        patch.setattr(TrainingStep, "_part", poisoned)
         with pytest.raises(C2FError, match="no longer a number\nLower the learning rate"):
             train(shards, CONFIG, folder, CPU, Silent())
     assert len(steps) == STAGE1_STEPS + 4
