@@ -72,7 +72,7 @@ def test_the_file_can_be_named_in_the_environment(
     [
         ("batch_sise = 4", "'batch_sise' is not an option of any command", "batch_size?"),
         ("[train]\nbatch_sise = 4", "'batch_sise' is not an option of c2f train", "batch_size?"),
-        ("[train]\nt_med = 0.5", "'t_med' is not an option of c2f train", "Known: backbone, "),
+        ("[train]\nt_med = 0.5", "'t_med' is not an option of c2f train", "Known: "),
         ("[trian]\nseed = 1", "'trian' is not an option of c2f", "Did you mean train?"),
         ("config = 'other.toml'", "'config' is not an option", ""),
         ("as_json = true", "'as_json' is not an option", ""),
