@@ -130,7 +130,7 @@ def test_options_named_in_the_texts_exist() -> None:
         word
         for command in c2f.commands.values()
         for parameter in command.params
-        for word in parameter.opts
+        for word in (*parameter.opts, *parameter.secondary_opts)
     }
     elsewhere = {"--runs", "--points", "--images", "--threads", "--clock", "--full"}  # benchmarks
     elsewhere |= {"--head", "--port"}  # of `ray start`
