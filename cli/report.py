@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,13 +16,12 @@ from c2f_data.workspace import DatasetFolder, Workspace
 from .console import Console, print_json
 from .demo_data import ensure_demo
 from .options import common_options, option, workspace_of
+from .report_images import sample_strips
 from .report_runs import compared, evaluations, finished_runs, found_ablations
 from .steps import read_calibration
 
 if TYPE_CHECKING:
-    from c2f_data.index import DatasetIndex
-    from c2f_train.report import RunReport, Strip
-    from c2f_train.results import RunResult
+    pass
 
 PAGE = "report.html"
 PAGE_SUFFIXES = (".html", ".htm")
@@ -90,7 +89,9 @@ def write(
         DatasetFacts,
         Failures,
         build_report,
+        class_map,
         read_failures,
+        read_kept,
         write_report,
     )
 
@@ -119,6 +120,7 @@ def write(
         failures = read_failures(calibration, folder.calibration, taxonomy)
         if failures.missing:
             console.warn(f"no section on single classes: {failures.missing}")
+    kept = read_kept(calibration, folder.calibration, taxonomy) if calibration else ()
     page = build_report(
         facts,
         taxonomy,
@@ -129,8 +131,9 @@ def write(
         evaluations(folder, runs, console),
         comparison,
         found_ablations(folder, name, taxonomy, runs, console),
+        class_map(kept, taxonomy) if kept else None,
     )
-    strips = _strips(index, page, runs) if index is not None else []
+    strips = sample_strips(index, page, kept) if index is not None else []
     return write_report(place.parent, page, strips, name=place.name)
 
 
@@ -144,27 +147,3 @@ def _target(out: Path) -> Path:
             "Name a folder, or a page: --out FILE.html.",
         )
     return out / PAGE
-
-
-def _strips(index: DatasetIndex, page: RunReport, runs: list[RunResult]) -> list[Strip]:
-    """The first test image (or the first image) at every level's resolution."""
-    from c2f_data.index import TEST
-    from c2f_data.resample import ResampleSpec
-    from c2f_train.report import make_strip
-
-    if page.calibration is not None:
-        spec = page.calibration.protocol.spec
-    else:
-        spec = ResampleSpec.for_input(runs[0].config.input_size, runs[0].config.fit)
-    test = index.positions(TEST)
-    chosen: Any = test[0] if test.size else 0
-    record = index.records[int(chosen)]
-    return [
-        make_strip(
-            index.pixels(int(chosen)),
-            page.levels,
-            spec,
-            image_id=record.image_id,
-            classes=index.taxonomy.paths[record.label],
-        )
-    ]

@@ -10,15 +10,15 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from c2f_data.calibration import CalibrationResult
+from c2f_data.camera import Camera
 from c2f_data.curve import AccuracyPoint, CalibrationCurve, Crossing
 from c2f_data.curve.logistic import LogisticFit
 from c2f_train.report import svg
+from c2f_train.report.read_out import read_out, where
 from c2f_train.report.svg import SIZES, WIDE, Size, tag, text
 from c2f_train.report.wording import (
     FLOOR,
-    interval,
     listed,
-    percent,
     percent_short,
     pixels,
     suffix,
@@ -115,12 +115,37 @@ def _draw(calibration: CalibrationResult, fits: Sequence[LogisticFit | None], si
         # A coarser crossing's line passes the lanes above it: their labels come over it.
         *reversed(lanes),
         *(_curve(plot, i, c) for i, c in enumerate(reversed(calibration.curves))),
-        svg.x_axis(size, base, _ticks(plot), _title(size)),
+        _axes(plot, base, calibration.camera),
         class_=f"chart {size.name}",
         viewBox=f"0 0 {size.width} {base + BELOW:g}",
         role="img",
         aria_label=label,
+        data_left=size.left,
+        data_right=size.width - size.right,
+        data_top=size.top,
+        data_bottom=plot.bottom,
+        data_lowest=plot.lowest,
+        data_highest=plot.highest,
     )
+
+
+def _axes(plot: _Plot, base: float, camera: Camera | None) -> Markup:
+    """The axis in pixels; with a camera the same axis in metres, too: the page shows one."""
+    size = plot.size
+    ticks = svg.log_ticks(plot.lowest, plot.highest, plot.x, 36)
+    axis = svg.x_axis(size, base, [(plot.x(v), str(v)) for v in ticks], _title(size))
+    if camera is None:
+        return axis
+    near, far = camera.distance(plot.highest), camera.distance(plot.lowest)
+
+    def x(distance: float) -> float:
+        return plot.x(camera.resolution(distance))
+
+    distances = [(x(v), f"{v:,g}") for v in svg.decade_ticks(near, far, x, 36)]
+    title = "distance of the object, metres (logarithmic"
+    title += "; nearer to the right)" if size is WIDE else ")"
+    in_metres = svg.x_axis(size, base, distances, title)
+    return tag("g", axis, class_="in-px") + tag("g", in_metres, class_="in-m")
 
 
 def _plot(calibration: CalibrationResult, size: Size) -> _Plot:
@@ -135,16 +160,16 @@ def _title(size: Size) -> str:
     return wide if size.name == "wide" else "shorter side, pixels (logarithmic)"
 
 
-def _ticks(plot: _Plot) -> list[tuple[float, str]]:
-    values = svg.log_ticks(plot.lowest, plot.highest, plot.x, 36)
-    return [(plot.x(value), str(value)) for value in values]
-
-
 def _band(plot: _Plot, position: int, curve: CalibrationCurve) -> Markup:
     upper = [(plot.x(p.resolution), plot.y(p.high)) for p in curve.points]
     lower = [(plot.x(p.resolution), plot.y(p.low)) for p in reversed(curve.points)]
     band = tag("path", class_="band", d=svg.path(upper + lower) + "Z")
-    return tag("g", band, class_=svg.series(position))
+    return _of_level(position, band)
+
+
+def _of_level(position: int, *children: str) -> Markup:
+    """A group of the level at ``position``, fine to coarse: the page can hide it."""
+    return tag("g", *children, class_=svg.series(position), data_level=position)
 
 
 def _curve(plot: _Plot, position: int, curve: CalibrationCurve) -> Markup:
@@ -153,7 +178,7 @@ def _curve(plot: _Plot, position: int, curve: CalibrationCurve) -> Markup:
         _point(position, curve.level, point, x, y)
         for point, (x, y) in zip(curve.points, places, strict=True)
     ]
-    return tag("g", svg.line(position, places), *marks, class_=svg.series(position))
+    return _of_level(position, svg.line(position, places), *marks)
 
 
 def _fit(plot: _Plot, position: int, fit: LogisticFit) -> Markup:
@@ -165,18 +190,15 @@ def _fit(plot: _Plot, position: int, fit: LogisticFit) -> Markup:
         share = step / steps
         resolution = fit.lowest * (fit.highest / fit.lowest) ** share
         places.append((left + share * (right - left), plot.y(fit.accuracy(resolution))))
-    return tag("g", tag("path", class_="fit", d=svg.path(places)), class_=svg.series(position))
+    return _of_level(position, tag("path", class_="fit", d=svg.path(places)))
 
 
 def _point(position: int, level: str, point: AccuracyPoint, x: float, y: float) -> Markup:
-    where = "native images" if point.native else pixels(point.resolution)
-    title = (
-        f"{level}, {where}: {percent(point.accuracy)} "
-        f"({interval(point.low, point.high)}), n = {point.n:,}"
-    )
+    place = where(point.resolution, point.native, None)
+    title = f"{level}, {place}: {read_out(point)}"
     ring = tag("circle", class_="ring", cx=x, cy=y, r=9.5) if point.native else ""
     hit = tag("circle", class_="hit", cx=x, cy=y, r=11)
-    return tag("g", tag("title", title), hit, ring, svg.marker(position, x, y))
+    return tag("g", tag("title", title), hit, ring, svg.marker(position, x, y), class_="point")
 
 
 def _thresholds(plot: _Plot, crossings: Sequence[Crossing]) -> Markup:
@@ -204,11 +226,9 @@ def _crossing(
     ends = [plot.x(v) for v in (crossing.interval_low, crossing.interval_high) if v is not None]
     bracket = [x, plot.x(crossing.upper)] if crossing.upper is not None else [x]
     left, right = min([*ends, *bracket]), max([*ends, *bracket])
-    levels = [level.name for level in calibration.levels]
-    name = suffix(levels, crossing.next_level) if crossing.next_level else FLOOR
-    words = svg.with_suffix("r", name, pixels(crossing.resolution))
-    return tag(
-        "g",
+    words = _crossing_words(crossing, calibration)
+    return _of_level(
+        names.index(crossing.level),
         tag("title", _crossing_title(crossing, words.striptags())),
         tag("line", class_="drop", x1=x, x2=x, y1=plot.y(crossing.threshold), y2=y),
         tag("line", class_="range", x1=min([*ends, x]), x2=max([*ends, x]), y1=y, y2=y),
@@ -216,8 +236,15 @@ def _crossing(
         tag("line", class_="bracket", x1=min(bracket), x2=max(bracket), y1=y, y2=y),
         tag("circle", class_="answer", cx=x, cy=y, r=6),
         _beside(plot.size, left - 12, right + 12, y + 5, words),
-        class_=svg.series(names.index(crossing.level)),
     )
+
+
+def _crossing_words(crossing: Crossing, calibration: CalibrationResult) -> Markup:
+    """r, with what it is for set lower, then the pixels."""
+    assert crossing.resolution is not None
+    levels = [level.name for level in calibration.levels]
+    name = suffix(levels, crossing.next_level) if crossing.next_level else FLOOR
+    return svg.with_suffix("r", name, pixels(crossing.resolution))
 
 
 def _beside(size: Size, left: float, right: float, y: float, words: Markup) -> Markup:

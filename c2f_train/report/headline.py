@@ -37,17 +37,46 @@ def headline(calibration: CalibrationResult | None, runs: Sequence[RunResult]) -
 def _answer(calibration: CalibrationResult) -> str:
     """The answer in one sentence for a reader who was not there."""
     told = [
-        (plural(c.level), f"down to about {pixels(c.resolution)}")
-        for c in calibration.crossings
-        if c.resolution is not None
+        (plural(c.level), _how_far(c)) for c in calibration.crossings if c.resolution is not None
     ]
     parts = []
     if told:
         (first, how), rest = told[0], told[1:]
         others = [f"{who} {where}" for who, where in rest]
         parts.append(listed([f"{first} can be told {how}", *others]))
-    parts += _unanswered(calibration)
+    parts += _unanswered(calibration) + _doubtful(calibration)
     return f"On these {calibration.protocol.n:,} images {'; '.join(parts)}."
+
+
+def _how_far(crossing: Crossing) -> str:
+    """'down to 112 px (104–121)'."""
+    assert crossing.resolution is not None
+    if crossing.outcome is Outcome.BELOW_AT_START:
+        return "no further"
+    return f"down to {pixels(crossing.resolution)}{_bracketed(crossing)}"
+
+
+def _bracketed(crossing: Crossing) -> str:
+    """' (104–121)', or what is known of the interval; the unit stands before it."""
+    low, high = crossing.interval
+    if low is not None and high is not None:
+        return f" ({low:,}\N{EN DASH}{high:,})" if low != high else f" ({low:,})"
+    if low is not None:
+        return f" ({low:,} or more)"
+    return "" if high is None else f" ({high:,} or less)"
+
+
+def _doubtful(calibration: CalibrationResult) -> list[str]:
+    """What a reader of one sentence must not miss about the answers in it."""
+    crossings = calibration.crossings
+    again = [plural(c.level) for c in crossings if c.outcome is Outcome.NOT_MONOTONE]
+    limited = [plural(c.level) for c in crossings if c.limited_by_input]
+    found = []
+    if again:
+        found.append(f"{listed(again)} can be told again further down, so look at the curve first")
+    if limited:
+        found.append(f"for {listed(limited)} the limit may be the network’s input, not the images")
+    return found
 
 
 def _unanswered(calibration: CalibrationResult) -> list[str]:
@@ -85,13 +114,18 @@ def _interval(confidence: float) -> str:
 
 
 def _intervals(calibration: CalibrationResult) -> str:
-    """The interval of every answer in one sentence; empty without an answer."""
+    """What the brackets of the answer are; empty without an answer."""
     answered = [c for c in calibration.crossings if c.resolution is not None]
     if not answered:
         return ""
-    each = listed([f"{covering(c)} for {plural(c.level)}" for c in answered])
     name = _interval(answered[0].confidence)
-    return f"The {name} of the resolution at which accuracy crosses its threshold is {each}."
+    open_ended = [c for c in answered if c.interval == (None, None)]
+    text = f"In brackets: the {name} of the resolution at which accuracy crosses its threshold."
+    if len(open_ended) == len(answered):
+        return f"The {name} of these resolutions is not determined by these images."
+    if open_ended:
+        text += f" For {listed([plural(c.level) for c in open_ended])} it is not determined."
+    return text
 
 
 def _meaning(calibration: CalibrationResult) -> str:

@@ -1,12 +1,15 @@
-"""The page: a report and its image strips, drawn by one template without a script or a request."""
+"""The page: a report and its image strips, drawn by one template; it makes no request."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -15,8 +18,10 @@ from c2f_data.artefacts import write_json, write_text
 from c2f_data.provenance import Provenance
 from c2f_train.pooling import MODELS
 from c2f_train.report import method, paper, wording
+from c2f_train.report.class_rows import class_rows, columns
 from c2f_train.report.figures import accuracy_figure, asked, fit_legend, legend, threshold_legend
 from c2f_train.report.images import Strip
+from c2f_train.report.page_data import page_data
 from c2f_train.report.run_report import SCHEMA, SCHEMA_VERSION, RunReport
 from c2f_train.report.tables import curve_rows, matrix_rows
 from c2f_train.report.training_figure import trained_levels, training_figure
@@ -25,6 +30,7 @@ from c2f_train.results import RunResult
 HTML_NAME = "report.html"
 JSON_NAME = "report.json"
 TEMPLATE = "report.html.j2"
+SCRIPT = "page.js.j2"
 
 
 def render(report: RunReport, strips: Sequence[Strip] = (), *, json_name: str = JSON_NAME) -> str:
@@ -34,29 +40,36 @@ def render(report: RunReport, strips: Sequence[Strip] = (), *, json_name: str = 
         json_name: of the file beside it that has the same figures.
     """
     names = [level.name for level in report.levels]
-    return (
-        _environment()
-        .get_template(TEMPLATE)
-        .render(
-            report=report,
-            strips=strips,
-            fine_first=list(reversed(report.levels)),
-            columns=list(range(len(names)))[::-1],
-            chart=accuracy_figure(report.calibration, report.fits) if report.calibration else "",
-            curve_rows=curve_rows(report.calibration.curves) if report.calibration else [],
-            bands=method.bands(report.calibration) if report.calibration else "",
-            evaluations=[(each, matrix_rows(each)) for each in report.evaluations],
-            method=method,
-            legend=_chart_legend(report),
-            runs=[(run, training_figure(run), _run_legend(run)) for run in report.runs],
-            steps=_steps(report),
-            made=_made(report),
-            paper=paper,
-            model_names=wording.MODEL_NAMES,
-            models=MODELS,
-            json_name=json_name,
-            symbol=lambda letter, level: _symbol(letter, wording.suffix(names, level)),
-        )
+    environment = _environment()
+    script = environment.get_template(SCRIPT).render()
+    return environment.get_template(TEMPLATE).render(
+        report=report,
+        strips=strips,
+        fine_first=list(reversed(report.levels)),
+        columns=list(range(len(names)))[::-1],
+        chart=accuracy_figure(report.calibration, report.fits) if report.calibration else "",
+        curve_rows=curve_rows(report.calibration.curves) if report.calibration else [],
+        bands=method.bands(report.calibration) if report.calibration else "",
+        evaluations=[(each, matrix_rows(each)) for each in report.evaluations],
+        method=method,
+        chart_levels=legend([c.level for c in report.calibration.curves])
+        if report.calibration
+        else [],
+        chart_key=fit_legend(report.fits) + threshold_legend(asked(report.calibration))
+        if report.calibration
+        else [],
+        **_class_table(report),
+        data=page_data(report),
+        script=Markup(script),
+        script_source=_source(script),
+        runs=[(run, training_figure(run), _run_legend(run)) for run in report.runs],
+        steps=_steps(report),
+        made=_made(report),
+        paper=paper,
+        model_names=wording.MODEL_NAMES,
+        models=MODELS,
+        json_name=json_name,
+        symbol=lambda letter, level: _symbol(letter, wording.suffix(names, level)),
     )
 
 
@@ -102,6 +115,7 @@ def _environment() -> Environment:
         "points": wording.points,
         "sentence": wording.sentence,
         "settings": _settings,
+        "whole_brackets": _whole_brackets,
         "thousands": lambda value: f"{value:,}",
     }
     return environment
@@ -118,11 +132,27 @@ def _breakable(name: str) -> Markup:
     return Markup("<wbr>").join(parts)
 
 
-def _chart_legend(report: RunReport) -> list[tuple[Markup, str]]:
-    if report.calibration is None:
-        return []
-    levels = [curve.level for curve in report.calibration.curves]
-    return legend(levels) + fit_legend(report.fits) + threshold_legend(asked(report.calibration))
+def _whole_brackets(text: str) -> Markup:
+    """The same, escaped; '(104–121)' stays in one line."""
+    parts = re.split(r"(\([^() ]+\))", text)
+    return Markup("").join(
+        Markup('<span class="whole">{}</span>').format(part) if i % 2 else part
+        for i, part in enumerate(parts)
+    )
+
+
+def _class_table(report: RunReport) -> dict[str, Any]:
+    """Columns and rows of the table of all classes."""
+    if report.calibration is None or report.classes is None:
+        return {"class_columns": (), "class_rows": []}
+    shown = columns(report.calibration, report.classes)
+    return {"class_columns": shown, "class_rows": class_rows(report.classes, shown)}
+
+
+def _source(script: str) -> Markup:
+    """The one script that the page's content security policy lets run, by its hash."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return Markup("'sha256-{}'").format(digest)
 
 
 def _run_legend(run: RunResult) -> list[tuple[Markup, str]]:

@@ -18,6 +18,7 @@ from c2f_train.evaluation import EvaluationResult
 from c2f_train.report import notes, tables
 from c2f_train.report.ablations import Ablation
 from c2f_train.report.answers import Answer, answers, floor_answer
+from c2f_train.report.class_map import ClassMap
 from c2f_train.report.comparison import RunComparison
 from c2f_train.report.failures import Failures
 from c2f_train.report.headline import headline
@@ -90,6 +91,7 @@ class RunReport:
         evaluations: of the runs that were evaluated (`c2f evaluate`), in their order.
         comparison: the main run beside others (`--compare`); None: not asked for.
         ablations: what MLPH's parts are worth, where runs are there to say so.
+        classes: every class's counts at every kept resolution; None: the predictions were not read.
     """
 
     dataset: str
@@ -121,6 +123,7 @@ class RunReport:
     evaluations: tuple[EvaluationResult, ...] = ()
     comparison: RunComparison | None = None
     ablations: tuple[Ablation, ...] = ()
+    classes: ClassMap | None = None
 
     def notes_on(self, section: Literal["dataset", "calibration", "training"]) -> tuple[str, ...]:
         """The warnings of one section."""
@@ -137,6 +140,7 @@ def build_report(
     evaluations: Sequence[EvaluationResult] = (),
     comparison: RunComparison | None = None,
     ablations: Sequence[Ablation] = (),
+    classes: ClassMap | None = None,
 ) -> RunReport:
     """Put a report together. Pure: reads no file and no clock.
 
@@ -148,6 +152,7 @@ def build_report(
         evaluations: of the runs, in their order; not every run needs one.
         comparison: of the main run with others.
         ablations: see :func:`c2f_train.report.ablations.ablations`.
+        classes: of the calibration, see :func:`c2f_train.report.class_map.class_map`.
 
     Raises:
         ArtefactError: there is neither a calibration nor a run, or a curve lacks its answer.
@@ -193,6 +198,7 @@ def build_report(
         evaluations=tuple(evaluations),
         comparison=comparison,
         ablations=tuple(ablations),
+        classes=classes if calibration else None,
     )
 
 

@@ -159,6 +159,19 @@ def log_ticks(low: float, high: float, x: Callable[[float], float], apart: float
     return [math.ceil(low), math.floor(high)]
 
 
+def decade_ticks(low: float, high: float, x: Callable[[float], float], apart: float) -> list[float]:
+    """1, 2 and 5 times powers of ten within [low, high] where they fit, else fewer of them."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        # Rounded: 3 times a tenth is not 0.3.
+        values = [round(m * 10.0**k, 9) for k in powers for m in steps]
+        ticks = [value for value in values if low <= value <= high]
+        if ticks and all(abs(x(a) - x(b)) >= apart for a, b in pairwise(ticks)):
+            return ticks
+    step = 10.0 ** (math.floor(math.log10(high)) - 1)
+    return [round(math.floor(high / step) * step, 9)]
+
+
 def linear_ticks(high: float, most: int = 6) -> list[float]:
     """0 to ``high`` in steps of 1, 2 or 5 times a power of ten, at most ``most`` of them."""
     if high <= 0:

@@ -259,6 +259,8 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.sources: list[str] = []
         self.words: list[str] = []
+        self.scripts: list[tuple[str, str]] = []  # (type, content)
+        self.policy = ""
         self.feed(html)
         self.close()
         assert self.stack == []
@@ -269,6 +271,11 @@ class Page(HTMLParser):
             self.words.append(" ")
         if tag not in VOID:
             self.stack.append(tag)
+        known = dict(attrs)
+        if tag == "script":
+            self.scripts.append((known.get("type") or "", ""))
+        if tag == "meta" and known.get("http-equiv") == "Content-Security-Policy":
+            self.policy = known["content"] or ""
         if tag != "a":
             names = ("src", "href", "srcset", "data", "action", "poster", "xlink:href")
             self.sources += [value or "" for name, value in attrs if name in names]
@@ -277,7 +284,10 @@ class Page(HTMLParser):
         assert self.stack.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.stack[-1:] != ["style"]:
+        if self.stack[-1:] == ["script"]:
+            kind, content = self.scripts[-1]
+            self.scripts[-1] = kind, content + data
+        elif self.stack[-1:] != ["style"]:
             self.words.append(data)
 
     @property

@@ -136,7 +136,7 @@ def test_every_measured_resolution_has_a_row(whole: CalibrationResult) -> None:
 def test_confidence_is_that_of_the_search(whole: CalibrationResult) -> None:
     crossings = tuple(replace(c, confidence=0.9) for c in whole.crossings)
     text = words(replace(whole, crossings=crossings))
-    assert "The 90 % interval of the resolution at which accuracy crosses" in text
+    assert "In brackets: the 90 % interval of the resolution at which accuracy crosses" in text
     assert f"px, 90 % interval {crossings[0].interval_low}–" in text
 
 
