@@ -21,7 +21,7 @@ from .report_runs import compared, evaluations, finished_runs, found_ablations
 from .steps import read_calibration
 
 if TYPE_CHECKING:
-    pass
+    from c2f_train.publication.write import Format
 
 PAGE = "report.html"
 PAGE_SUFFIXES = (".html", ".htm")
@@ -43,12 +43,34 @@ PAGE_SUFFIXES = (".html", ".htm")
     help="Test the first run against this one, image by image: a name, or the folder of a run "
     "(with a slash in it); may be repeated.",
 )
+@option(
+    "--figures",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write the figures there as well, as SVG of a paper column's width.",
+)
+@option(
+    "--figure-format",
+    "figure_format",
+    type=click.Choice(["svg", "png", "pdf"]),
+    multiple=True,
+    help="A further format of --figures; may be repeated. Needs the extra [figures].",
+)
+@option(
+    "--tables",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write the tables there as well, as CSV and LaTeX.",
+)
 @common_options
 def report(
     dataset: str | None,
     run_name: str | None,
     out: Path | None,
     compare: tuple[str, ...],
+    figures: Path | None,
+    figure_format: tuple[Format, ...],
+    tables: Path | None,
     workspace: Path,
     as_json: bool,
     quiet: bool,
@@ -59,18 +81,51 @@ def report(
     Example:
       c2f report
       c2f report --run mlph --compare mlp --compare hbp --out mlph.html
+      c2f report --figures figures --figure-format pdf --tables tables
     """
+    if figure_format and figures is None:
+        raise ConfigError("--figure-format without --figures", "Say where: --figures FOLDER.")
+    if set(figure_format) - {"svg"}:
+        from c2f_train.publication.matplotlib_file import check_matplotlib
+
+        check_matplotlib()
     console = Console(quiet=quiet)
     place = workspace_of(workspace)
     name = current_dataset(place, DatasetChoice(dataset=dataset))
     folder = place.dataset(name)
     console.note(f"Data set: {name}")
     html, json_file = write(place, folder, name, run_name, out, console, compare)
+    drawn, tabled = _publish(json_file, figures, figure_format, tables)
     if as_json:
-        print_json({"dataset": name, "html": str(html), "json": str(json_file)})
+        print_json(
+            {
+                "dataset": name,
+                "html": str(html),
+                "json": str(json_file),
+                "figures": [str(path) for path in drawn],
+                "tables": [str(path) for path in tabled],
+            }
+        )
     else:
-        click.echo(str(html))
+        for path in (html, *drawn, *tabled):
+            click.echo(str(path))
     console.note(f"Next: open {html} in a browser")
+
+
+def _publish(
+    json_file: Path, figures: Path | None, formats: tuple[Format, ...], tables: Path | None
+) -> tuple[list[Path], list[Path]]:
+    """Figures and tables, from the JSON that was written."""
+    if figures is None and tables is None:
+        return [], []
+    from c2f_train.publication import write_figures, write_tables
+    from c2f_train.report import read_report
+
+    shown = read_report(json_file)
+    return (
+        write_figures(shown, figures, formats) if figures is not None else [],
+        write_tables(shown, tables) if tables is not None else [],
+    )
 
 
 def write(

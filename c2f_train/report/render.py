@@ -24,7 +24,11 @@ from c2f_train.report.images import Strip
 from c2f_train.report.page_data import page_data
 from c2f_train.report.run_report import SCHEMA, SCHEMA_VERSION, RunReport
 from c2f_train.report.tables import curve_rows, matrix_rows
-from c2f_train.report.training_figure import trained_levels, training_figure
+from c2f_train.report.training_figure import (
+    compared_training,
+    trained_levels,
+    training_chart,
+)
 from c2f_train.results import RunResult
 
 HTML_NAME = "report.html"
@@ -62,7 +66,8 @@ def render(report: RunReport, strips: Sequence[Strip] = (), *, json_name: str = 
         data=page_data(report),
         script=Markup(script),
         script_source=_source(script),
-        runs=[(run, training_figure(run), _run_legend(run)) for run in report.runs],
+        runs=[(run, training_chart(run), _run_legend(run)) for run in report.runs],
+        compared_training=compared_training(report),
         steps=_steps(report),
         made=_made(report),
         paper=paper,

@@ -97,6 +97,22 @@ def lose_an_image(path: Path) -> None:
     write_predictions(path, kept.rows(np.arange(1, len(kept.image_ids))))
 
 
+def test_figures_and_tables_are_files(c2f: CommandLine, tmp_path: Path) -> None:
+    answer = c2f(
+        "report", "--run", "one", "--compare", "tri", "--figures", tmp_path / "f", "--json",
+        "--tables", tmp_path / "t", "--out", tmp_path,
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    names = [Path(name).name for name in answer.json["figures"]]
+    assert names[0] == "training-one.svg"
+    assert "differences.svg" in names
+    assert {path.name for path in (tmp_path / "f").iterdir()} == set(names)
+    assert "accuracy.csv" in {Path(name).name for name in answer.json["tables"]}
+    assert all(Path(name).stat().st_size for name in answer.json["tables"])
+    assert "Training of the runs together" in (tmp_path / "report.html").read_text("utf-8")
+    assert "Say where" in c2f("report", "--figure-format", "pdf").err
+
+
 def test_what_can_not_be_compared_is_said(c2f: CommandLine, tmp_path: Path) -> None:
     assert "is the main run itself" in one_line_error(
         c2f("report", "--run", "one", "--compare", "one")
