@@ -57,6 +57,9 @@ PUBLIC: Sections = {
             "make_strip",
             "write_report",
         ),
+        "c2f_train.report.run_answers": ("RunAnswers", "read_run_answers"),
+        "c2f_train.report.comparison": ("RunComparison", "runs_beside=compare_runs"),
+        "c2f_train.publication": ("write_figures", "write_tables"),
     },
     "Models": {
         "c2f_train.pooling": ("MODELS", "Model"),
@@ -93,6 +96,7 @@ if TYPE_CHECKING:
         UsableResolution,
     )
     from c2f_train.progress import Look, Progress, Silent, Task
+    from c2f_train.publication import write_figures, write_tables
     from c2f_train.report import (
         DatasetFacts,
         RunReport,
@@ -103,6 +107,9 @@ if TYPE_CHECKING:
         read_report,
         write_report,
     )
+    from c2f_train.report.comparison import RunComparison
+    from c2f_train.report.comparison import compare_runs as runs_beside
+    from c2f_train.report.run_answers import RunAnswers, read_run_answers
     from c2f_train.results import EpochMetrics, LevelAccuracy, RunResult, read_run
     from c2f_train.train import train as train_model
 
@@ -128,6 +135,8 @@ __all__ = [
     "Prediction",
     "Predictor",
     "Progress",
+    "RunAnswers",
+    "RunComparison",
     "RunReport",
     "RunResult",
     "Silent",
@@ -150,8 +159,12 @@ __all__ = [
     "read_failures",
     "read_report",
     "read_run",
+    "read_run_answers",
+    "runs_beside",
     "train_model",
+    "write_figures",
     "write_report",
+    "write_tables",
 ]
 _HOMES = homes_of(PUBLIC)
 __getattr__ = loader_of(__name__, _HOMES)

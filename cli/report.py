@@ -51,7 +51,6 @@ PAGE_SUFFIXES = (".html", ".htm")
 )
 @option(
     "--figure-format",
-    "figure_format",
     type=click.Choice(["svg", "png", "pdf"]),
     multiple=True,
     help="A further format of --figures; may be repeated. Needs the extra [figures].",
