@@ -137,7 +137,6 @@ def write(
     compare: Sequence[str] = (),
 ) -> tuple[Path, Path]:
     """Gather what there is and write the page; returns (html, json)."""
-    place = _target(out or folder.report)
     from c2f_data.provenance import collect
     from c2f_train.report import (
         DatasetFacts,
@@ -149,6 +148,7 @@ def write(
         write_report,
     )
 
+    place = _target(out or folder.report)
     calibration = read_calibration(folder)
     runs = finished_runs(folder, run_name)
     comparison = compared(folder, runs, compare)
