@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -74,6 +75,13 @@ class Failed:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The last message of a driver that lost its cluster: another one may do better."""
+
+    why: str
+
+
 def drive(connecting: Connecting, pipe: Connection) -> None:
     """Serve tasks until there are no more; the target of a process that was spawned for it."""
     # A Ctrl-C reaches every process of a terminal; the first one hangs up then. Ignored by a
@@ -92,11 +100,24 @@ def drive(connecting: Connecting, pipe: Connection) -> None:
     except C2FError as error:
         pipe.send(Failed(error, traceback.format_exc()))
     except Exception as error:
+        if isinstance(error, _LostError) or is_of_ray(error):
+            pipe.send(Lost(first_line(error)))
+            return
         said = C2FError(
             f"Ray could not go on: {first_line(error)}",
             "Run the command again: finished shards are kept. -vv shows where it was.",
         )
         pipe.send(Failed(said, traceback.format_exc()))
+
+
+class _LostError(Exception):
+    """There is no cluster to work with, though there should be one."""
+
+
+def is_of_ray(error: Exception) -> bool:
+    """Whether Ray raised it about itself: its raylet is gone, its services do not answer."""
+    ray = sys.modules.get("ray")
+    return ray is not None and isinstance(error, ray.exceptions.RayError)
 
 
 def _leave_with_parent() -> None:
@@ -166,7 +187,7 @@ def _check_seen(path: Place, entry: ShardEntry) -> None:
 
 
 def result_of(ray: Any, reference: Any, retries: int) -> ShardEntry:
-    """What a worker gave, or the error that it met."""
+    """What a worker gave, or the error that it met. Other errors of Ray's pass."""
     try:
         result: ShardEntry | C2FError = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
@@ -174,7 +195,11 @@ def result_of(ray: Any, reference: Any, retries: int) -> ShardEntry:
             f"a shard could not be built: {_last_line(error)}",
             "This is a fault of c2f or of that machine; -vv shows where. Finished shards are kept.",
         ) from error
-    except ray.exceptions.RayError as error:
+    except (
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.OutOfMemoryError,
+        ray.exceptions.NodeDiedError,
+    ) as error:
         raise C2FError(
             f"a shard was begun {retries + 1} times, and each time its worker died "
             f"({first_line(error)})",
@@ -202,6 +227,7 @@ def cluster(connecting: Connecting) -> Iterator[Any]:
 
     Raises:
         ConfigError: Ray is absent, or no cluster is at the address.
+        _LostError: one of our own did not start.
     """
     try:
         # Ray reads these when it is imported or started.
@@ -225,7 +251,10 @@ def cluster(connecting: Connecting) -> Iterator[Any]:
             log_to_driver=False,
             **(ours if address == "local" else {}),
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:
+        if address == "local":
+            # Mostly a machine that is too busy for the seconds that Ray waits for its own parts.
+            raise _LostError(f"it could not start here: {first_line(error)}") from error
         raise ConfigError(
             f"no Ray cluster at {address}: {first_line(error)}",
             "Start one (`ray start --head`), give its --address, or leave --address out.",

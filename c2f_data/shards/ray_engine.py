@@ -20,7 +20,7 @@ from multiprocessing.context import SpawnProcess
 from c2f_data.errors import C2FError, ConfigError, install_hint
 from c2f_data.shards.manifest import ShardEntry
 from c2f_data.shards.pool import Progress, interrupt_held_back
-from c2f_data.shards.ray_driver import PATIENCE, Connecting, Failed, Finished, NextTask, drive
+from c2f_data.shards.ray_driver import PATIENCE, Connecting, Failed, Finished, Lost, NextTask, drive
 from c2f_data.shards.tasks import ShardTask
 
 # Attempts that a shard may lose to workers that die, besides the one that succeeds.
@@ -75,15 +75,14 @@ class RayEngine:
         while len(course.entries) < len(tasks):
             before = len(course.entries)
             with _driver(self._connecting()) as (process, pipe):
-                course.serve(pipe)
+                why = course.serve(pipe)
                 process.join(FAREWELL_SECONDS)
-                code = process.exitcode
+                why = why or _ending(process.exitcode)
             if len(course.entries) > before:
                 left = self.restarts
             elif not left:
                 raise C2FError(
-                    f"the process that speaks to Ray ended {self.restarts + 1} times by itself "
-                    f"({_ending(code)})",
+                    f"Ray gave up {self.restarts + 1} times in a row ({why})",
                     "Its reason is in Ray's logs (/tmp/ray/session_latest/logs). Run the command "
                     "again, or with --engine local: finished shards are kept.",
                 )
@@ -112,8 +111,12 @@ class _Course:
         if self.progress:
             self.progress(self.images, self.total)
 
-    def serve(self, pipe: Connection) -> None:
-        """Answer one driver until it has nothing more to say."""
+    def serve(self, pipe: Connection) -> str | None:
+        """Answer one driver until it has nothing more to say; why it gave up, if it did and knew.
+
+        Raises:
+            C2FError: what the driver met.
+        """
         waiting = (number for number in range(len(self.tasks)) if number not in self.entries)
         while (message := _received(pipe)) is not None:
             if isinstance(message, NextTask):
@@ -124,8 +127,11 @@ class _Course:
                 self.entries[message.number] = message.entry
                 self.images += message.entry.images
                 self.report()
-            else:
+            elif isinstance(message, Failed):
                 raise message.error from _InDriverError(message.where)
+            else:
+                return message.why
+        return None
 
 
 class _InDriverError(Exception):
@@ -135,12 +141,12 @@ class _InDriverError(Exception):
         return f"\n{self.args[0]}"
 
 
-def _received(pipe: Connection) -> NextTask | Finished | Failed | None:
+def _received(pipe: Connection) -> NextTask | Finished | Failed | Lost | None:
     """The next message; None: the other end is gone."""
     try:
         while not pipe.poll(POLL_SECONDS):
             pass
-        message: NextTask | Finished | Failed = pipe.recv()
+        message: NextTask | Finished | Failed | Lost = pipe.recv()
         return message
     except (EOFError, OSError):
         return None
@@ -177,5 +183,6 @@ def _connected() -> str | None:
 
 def _ending(code: int | None) -> str:
     if code is None:
-        return "it hung"
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+        return "its process hung"
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"its process ended with {how}"

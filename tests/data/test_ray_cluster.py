@@ -182,25 +182,30 @@ def test_ctrl_c_ends_what_is_out(tmp_path: Path) -> None:
     assert not (folder / "manifest.json").exists()
 
 
-def test_the_process_that_speaks_to_ray_is_killed(tmp_path: Path) -> None:
-    """As when Ray ends it. Its cluster goes with it; another one builds what is left."""
+@pytest.mark.parametrize("which", ["the process", "its raylet"])
+def test_the_process_that_speaks_to_ray_ends(tmp_path: Path, which: str) -> None:
+    """By a signal, or by Ray, because its raylet is gone: another one builds what is left."""
     index = large_index(tmp_path)
     write_shards(index, levels(), SPEC, tmp_path / "right")
     folder = tmp_path / "ray"
-    killed: dict[int, dict[str, int]] = {}
+    before: dict[str, int] = {}
+    cluster: list[int] = []
 
     def kill(done: int, total: int) -> None:
-        if not killed and 0 < done < total:
+        if not cluster and 0 < done < total:
             (driver,) = [child.pid for child in multiprocessing.active_children() if child.pid]
-            killed[driver] = finished(folder)
-            os.kill(driver, signal.SIGKILL)
+            cluster.extend(process for process in below() if driver in ancestors(process))
+            before.update(finished(folder))
+            raylets = [process for process in cluster if b"/raylet\0" in title(process)]
+            os.kill(driver if which == "the process" else raylets[0], signal.SIGKILL)
 
     write_shards(index, levels(), SPEC, folder, engine=ENGINE, progress=kill)
-    ((_, before),) = killed.items()
     assert tree(folder) == tree(tmp_path / "right")
     assert before
     assert before.items() <= finished(folder).items()
-    assert not [title(process) for process in below() if b"ray" in title(process)]
+    # Raylet, workers and the rest of the first cluster.
+    assert len(cluster) > 3
+    assert all(map(gone, cluster))
 
 
 def test_a_node_that_dies(tmp_path: Path) -> None:

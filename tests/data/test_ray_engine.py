@@ -62,18 +62,26 @@ def test_a_process_that_ray_ends_is_followed_by_another(
     assert said.err.count("a word of Ray's") == 7
 
 
-@pytest.mark.parametrize(("how", "ending"), [("dies 0", "signal 6"), ("leaves", "exit code 7")])
+@pytest.mark.parametrize(
+    ("how", "ending"),
+    [
+        ("dies 0", "its process ended with signal 6"),
+        ("leaves", "its process ended with exit code 7"),
+        ("loses", "the raylet died"),
+        ("fails", "it could not start here: timed out"),
+    ],
+)
 def test_a_process_that_ray_ends_again_and_again(
     tmp_path: Path, fake: Callable[[str], None], how: str, ending: str
 ) -> None:
     """Nothing was finished in between: the error says so, and the same command goes on."""
     index = make_index(tmp_path)
     fake(how)
-    with pytest.raises(C2FError, match=f"2 times by itself .{ending}.") as caught:
+    with pytest.raises(C2FError, match=f"gave up 2 times in a row .{ending}.") as caught:
         write_shards(index, levels(), SPEC, tmp_path / "ray", engine=RayEngine(restarts=1))
     assert "finished shards are kept" in caught.value.hint
     assert not (tmp_path / "ray" / "manifest.json").exists()
-    if how == "leaves":
+    if how != "dies 0":
         return
     fake("")
     write_shards(index, levels(), SPEC, tmp_path / "ray", engine=RayEngine())
@@ -91,9 +99,18 @@ def test_an_error_in_a_worker_arrives_as_it_is(tmp_path: Path, fake: Callable[[s
     assert "build_on_node" in str(caught.value.__cause__)
 
 
+def test_workers_that_die_too_often(tmp_path: Path, fake: Callable[[str], None]) -> None:
+    """Ray has begun the shard again already: no other process of ours would do better."""
+    fake("crashes")
+    index = make_index(tmp_path)
+    with pytest.raises(C2FError, match=r"each time its worker died \(killed\)") as caught:
+        write_shards(index, levels(), SPEC, tmp_path / "ray", engine=RayEngine())
+    assert "kept" in caught.value.hint
+
+
 def test_an_error_of_ray_itself(tmp_path: Path, fake: Callable[[str], None]) -> None:
     """One line, and its traceback for those who want it."""
-    fake("fails")
+    fake("wrong")
     index = make_index(tmp_path)
     with pytest.raises(C2FError, match="Ray could not go on: no such thing") as caught:
         write_shards(index, levels(), SPEC, tmp_path / "ray", engine=RayEngine())

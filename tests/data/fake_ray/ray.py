@@ -2,7 +2,8 @@
 
 Ray's own process ending is not to be had on demand; here FAKE_RAY says when: ``dies N``: by
 SIGABRT whenever N shards are finished, ``leaves``: with an exit code when it is connected to,
-``fails``: with an error that nobody foresaw.
+``fails``: to start, ``wrong``: with an error that nobody foresaw, ``loses``: its raylet,
+``crashes``: its workers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,25 @@ class Reference:
         self.given = given
 
 
-exceptions = SimpleNamespace(RayTaskError=KeyError, RayError=LookupError)
+class RayError(Exception):
+    """As in Ray: the base of all others."""
+
+
+class RayTaskError(RayError):
+    """A task raised something."""
+
+
+class WorkerCrashedError(RayError):
+    """A task's worker died too often."""
+
+
+exceptions = SimpleNamespace(
+    RayError=RayError,
+    RayTaskError=RayTaskError,
+    WorkerCrashedError=WorkerCrashedError,
+    OutOfMemoryError=WorkerCrashedError,
+    NodeDiedError=WorkerCrashedError,
+)
 _how, _, _count = os.environ.get("FAKE_RAY", "").partition(" ")
 _done = 0
 
@@ -31,7 +50,7 @@ def init(*_: object, **__: object) -> None:
     if _how == "leaves":
         os._exit(7)
     if _how == "fails":
-        raise AttributeError("no such thing\nat all")
+        raise RuntimeError("timed out\nand more")
 
 
 def shutdown() -> None:
@@ -39,6 +58,8 @@ def shutdown() -> None:
 
 
 def cluster_resources() -> dict[str, float]:
+    if _how == "wrong":
+        raise AttributeError("no such thing\nat all")
     return {"CPU": 1.0}
 
 
@@ -54,6 +75,10 @@ def get(reference: Reference) -> object:
     global _done
     if _how == "dies" and _done == int(_count):
         os.abort()
+    if _how == "loses":
+        raise RayError("the raylet died.\nand more")
+    if _how == "crashes":
+        raise WorkerCrashedError("killed.")
     # Of a worker that died Ray writes a paragraph there.
     sys.stdout.write("a word of Ray's")
     sys.stdout.flush()
