@@ -129,7 +129,7 @@ def _cut(decoded: Decoded, box: Box, name: str) -> Decoded:
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise ImageError(
             f"{name}: the box {box} is not inside {width} x {height} pixels",
-            "The box belongs to another copy of the image: leave out --crop bbox.",
+            "The box belongs to another copy of the image: leave out --crop.",
         )
     _check_strip(right - left, bottom - top, name)
     # A copy, so that the rest of the image does not stay in memory.

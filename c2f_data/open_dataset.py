@@ -26,7 +26,8 @@ class DatasetChoice:
         taxonomy: a built-in hierarchy (``cub``, ``cub:aou2016``), or a CSV file.
         levels: level names of that hierarchy, coarse to fine.
         allow_partial: the table may name classes without images.
-        crop: ``none``, or ``bbox``: images are cut to their bounding boxes.
+        crop: ``none``; ``bbox``: images are cut to their bounding boxes; ``parts``: to a box around
+            their visible parts.
         listing: a CSV that names the images.
     """
 

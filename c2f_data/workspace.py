@@ -45,7 +45,8 @@ class DatasetSource:
             None: the usual one.
         levels: level names of that table, coarse to fine.
         allow_partial: the table may name more classes than there are images of.
-        crop: ``none``, or ``bbox``: images are cut to their bounding boxes.
+        crop: ``none``; ``bbox``: images are cut to their bounding boxes; ``parts``: to a box around
+            their visible parts.
         listing: absolute path or URL of a CSV that names the images; None: the layout tells.
     """
 

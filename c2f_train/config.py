@@ -156,3 +156,8 @@ class TrainConfig:
     def finest_only(self) -> bool:
         """Whether only I_high is trained."""
         return not MODELS[self.model].every_level
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing but the classifiers is trained, on features computed once."""
+        return self.stage1 == "softmax" and self.cache and self.stage2_epochs == 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 import numpy as np
+from numpy.typing import NDArray
 
 from c2f_data.artefacts import fingerprint
 from c2f_data.calibration import LevelResolution
@@ -16,7 +17,8 @@ from c2f_data.provenance import collect
 from c2f_data.shards.reader import ShardReader
 from c2f_train.checkpoint import ModelMeta
 from c2f_train.device import describe_device
-from c2f_train.inference import predict_centers
+from c2f_train.features import kept_test_features
+from c2f_train.inference import predict_centers, predict_features
 from c2f_train.pooling import MODELS
 from c2f_train.results import EpochMetrics, LevelAccuracy, RunResult
 from c2f_train.run import Run
@@ -55,17 +57,7 @@ def level_resolutions(reader: ShardReader) -> tuple[LevelResolution, ...]:
 def _test(run: Run, level: int, shown: LevelResolution) -> LevelAccuracy:
     """Accuracy on the test images at the level's own resolution; predictions are kept."""
     truth = run.labels(TEST, level).numpy()
-    with run.progress.task(f"Testing {shown.name}", len(truth)) as task:
-        predicted, confidence = predict_centers(
-            run.model,
-            level,
-            run.pictures(TEST, level),
-            run.spec,
-            run.device,
-            run.config.precision,
-            workers=run.config.workers,
-            task=task,
-        )
+    predicted, confidence = _answers(run, level, shown.name)
     sides = run.reader.native_sizes(TEST).min(axis=1)
     rows = Predictions(
         resolution=shown.resolution or 0,
@@ -90,6 +82,24 @@ def _test(run: Run, level: int, shown: LevelResolution) -> LevelAccuracy:
         high=high,
         chance=float(np.bincount(truth).max() / len(truth)),
     )
+
+
+def _answers(run: Run, level: int, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Prediction and confidence of each test image; from its features where they are kept."""
+    features = kept_test_features(run, level)
+    settings = run.device, run.config.precision
+    with run.progress.task(f"Testing {name}", run.reader.length(TEST)) as task:
+        if features is not None:
+            return predict_features(run.model, level, features, *settings, task=task)
+        return predict_centers(
+            run.model,
+            level,
+            run.pictures(TEST, level),
+            run.spec,
+            *settings,
+            workers=run.config.workers,
+            task=task,
+        )
 
 
 def model_meta(run: Run, result: RunResult) -> ModelMeta:

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from c2f_data.artefacts import TEMPORARY_PREFIX, disk_error, fsync_folder
 from c2f_data.errors import ArtefactError
-from c2f_data.index import TRAIN
+from c2f_data.index import TEST, TRAIN
 from c2f_train.distributed import World
 from c2f_train.inference import feature_batches
 from c2f_train.run import Run
@@ -35,9 +35,41 @@ def cached_features(run: Run, level: int) -> Tensor:
     Raises:
         ArtefactError: the disk has no room for them, or a shard is damaged.
     """
-    path = run.folder / f"features-{run.names[level]}-{run.key[:12]}.npy"
+    path = feature_file(run, level)
     if not path.exists():
         _write(run, level, path)
+    return _mapped(path)
+
+
+def kept_test_features(run: Run, level: int) -> Tensor | None:
+    """Features of the test images' centre crops, (n, F), where they are kept; None elsewhere.
+
+    Only a run whose features never change has them: :mod:`c2f_train.shared_features` writes them.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    path = feature_file(run, level, TEST)
+    return _mapped(path) if run.config.frozen and path.exists() else None
+
+
+def feature_file(run: Run, level: int, split: str = TRAIN) -> Path:
+    """Where a run's features of one level's images are kept."""
+    after = "" if split == TRAIN else f"-{split}"
+    return run.folder / f"features-{run.names[level]}-{run.key[:12]}{after}.npy"
+
+
+def rows_of(run: Run, split: str) -> int:
+    """Of such a file: training images count twice, for their mirror images."""
+    return run.reader.length(split) * (2 if split == TRAIN else 1)
+
+
+def stored_type(rows: int, width: int) -> np.dtype[np.float16] | np.dtype[np.float32]:
+    """The number format that features are kept in."""
+    return np.dtype(np.float16) if 4 * rows * width > FLOAT32_BYTES else np.dtype(np.float32)
+
+
+def _mapped(path: Path) -> Tensor:
     try:
         # Copy-on-write: torch takes no array that can't be written to, and nobody writes.
         return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
@@ -52,9 +84,9 @@ def remove_features(folder: Path) -> None:
 
 
 def _write(run: Run, level: int, path: Path) -> None:
-    shape = (2 * run.reader.length(TRAIN), cast("int", run.model.pooling.out_features))
-    dtype = np.dtype(np.float16 if 4 * shape[0] * shape[1] > FLOAT32_BYTES else np.float32)
-    _check_room(run.folder, shape[0] * shape[1] * dtype.itemsize)
+    shape = (rows_of(run, TRAIN), cast("int", run.model.pooling.out_features))
+    dtype = stored_type(*shape)
+    check_room(run.folder, shape[0] * shape[1] * dtype.itemsize)
     # Every process computes its share of the rows.
     rows = run.world.rows(shape[0])
     what = f"Features at the {run.names[level]} resolution"
@@ -91,9 +123,7 @@ def _shared_file(
     try:
         if world.first:
             with temporary.open("wb") as file:
-                descr = dtype_to_descr(dtype)
-                header = {"descr": descr, "fortran_order": False, "shape": shape}
-                write_array_header_2_0(file, header)
+                write_header(file, shape, dtype)
                 start = file.tell()
                 file.truncate(start + shape[0] * shape[1] * dtype.itemsize)
         world.wait()
@@ -116,7 +146,13 @@ def _shared_file(
                 temporary.unlink(missing_ok=True)
 
 
-def _check_room(folder: Path, size: int) -> None:
+def write_header(file: BinaryIO, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+    """Begin a .npy file, to which the rows are then added."""
+    header = {"descr": dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    write_array_header_2_0(file, header)
+
+
+def check_room(folder: Path, size: int) -> None:
     """Said before hours of work. Raises ArtefactError."""
     free = shutil.disk_usage(folder).free
     if size > free:

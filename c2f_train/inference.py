@@ -96,13 +96,49 @@ def predict_centers(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """One level's prediction and confidence for each image, (n,) each."""
     model.eval()
-    classes, confidences = [], []
+    answers = _Answers(task)
     for images, _ in loader(CenterImages(pictures, spec), BATCH, threads_of(workers)):
         with autocast(device, precision):
             logits = model(to_device(images, device), level)
+        answers.add(logits)
+    return answers.all()
+
+
+@torch.inference_mode()
+def predict_features(
+    model: HierarchicalClassifier,
+    level: int,
+    features: Tensor,
+    device: torch.device,
+    precision: Precision,
+    *,
+    task: Task | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What :func:`predict_centers` gives, from the features (n, F) of the same images."""
+    model.eval()
+    answers = _Answers(task)
+    for rows in torch.split(features, BATCH):
+        with autocast(device, precision):
+            logits = model.classify(rows.to(device).float(), level)
+        answers.add(logits)
+    return answers.all()
+
+
+class _Answers:
+    """The best class of each image and its confidence, collected batch by batch."""
+
+    def __init__(self, task: Task | None) -> None:
+        self._task = task
+        self._classes: list[NDArray[np.int64]] = []
+        self._confidences: list[NDArray[np.float64]] = []
+
+    def add(self, logits: Tensor) -> None:
         best = logits.float().softmax(dim=1).max(dim=1)
-        classes.append(best.indices.cpu().numpy())
-        confidences.append(best.values.cpu().double().numpy())
-        if task:
-            task.advance(len(images))
-    return np.concatenate(classes), np.concatenate(confidences)
+        self._classes.append(best.indices.cpu().numpy())
+        self._confidences.append(best.values.cpu().double().numpy())
+        if self._task:
+            self._task.advance(len(logits))
+
+    def all(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """(n,) each."""
+        return np.concatenate(self._classes), np.concatenate(self._confidences)

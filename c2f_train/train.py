@@ -16,7 +16,7 @@ from c2f_data.errors import ArtefactError, ConfigError
 from c2f_data.index import TEST, TRAIN
 from c2f_data.resample import ResampleSpec
 from c2f_data.shards.reader import ShardReader
-from c2f_train.backbones import build_backbone
+from c2f_train.backbones import Backbone, build_backbone
 from c2f_train.checkpoint import save_models
 from c2f_train.config import TrainConfig
 from c2f_train.device import describe_device, seed_everything
@@ -69,27 +69,42 @@ def train(
     if tensorboard:
         summary_writer()
     with joined(world, device) as together:
-        run = _make_run(shards, config, folder, device, progress, together, tensorboard)
+        run = open_run(
+            shards, config, folder, device, progress, world=together, tensorboard=tensorboard
+        )
         return _train(run, overwrite)
 
 
-def _make_run(
+def open_run(
     shards: Path,
     config: TrainConfig,
     folder: Path,
     device: torch.device,
     progress: Progress,
-    world: World,
-    tensorboard: bool,
+    *,
+    world: World = ALONE,
+    tensorboard: bool = False,
+    backbone: Backbone | None = None,
 ) -> Run:
-    """Build everything that can be wrong; nothing is written."""
+    """A run as it is before its first step, with everything that can be wrong; nothing is written.
+
+    Args:
+        backbone: with its weights, where several runs share one; None: built.
+        world, tensorboard: as in :func:`train`.
+
+    Raises:
+        ArtefactError: shards or weights are absent or damaged.
+        ConfigError: the shards hold images that are enlarged to another side already, or the
+            backbone can't take images of this size.
+    """
     seed_everything(config.seed)
     reader = _open(shards)
     spec = ResampleSpec.for_input(config.input_size, config.fit, reader.manifest.reduction)
     reader.manifest.plan.check_input(spec)
     taxonomy = reader.manifest.taxonomy
-    backbone = build_backbone(config.backbone, config.weights, config.taps)
-    backbone.check_input(config.input_size)
+    if backbone is None:
+        backbone = build_backbone(config.backbone, config.weights, config.taps)
+        backbone.check_input(config.input_size)
     counts = [len(names) for names in taxonomy.names]
     pooling = MODELS[config.model].pooling
     model = build_model(backbone, pooling, config.dim, counts, config.seed)

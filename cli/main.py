@@ -27,6 +27,7 @@ from .fetch import fetch
 from .inspect import inspect
 from .predict import predict
 from .report import report
+from .reproduce import reproduce
 from .settings import unknown_variables
 from .shard import shard
 from .train import train
@@ -59,6 +60,7 @@ _COMMANDS = (
     evaluate,
     predict,
     report,
+    reproduce,
     demo,
     verify,
     inspect,

@@ -97,7 +97,8 @@ def dataset_options(function: F) -> F:
         option(
             "--crop",
             type=click.Choice(CROPS),
-            help="bbox: cut every image to its bounding box; default: as before, else none.",
+            help="bbox: cut every image to its bounding box; parts: to a box around its visible "
+            "parts; default: as before, else none.",
         ),
     )(function)
 

@@ -32,7 +32,7 @@ from c2f_data.sources.cars_survey import ALL_IMAGES, TEST_IMAGES, TRAIN_IMAGES, 
 from c2f_data.sources.class_folders import TEST_SHARE, carve_test, check_trained
 from c2f_data.sources.classes import match_classes
 from c2f_data.sources.parquet import has_parquet
-from c2f_data.sources.request import BOX, SourceRequest
+from c2f_data.sources.request import BOX, NEEDED, PARTS, SourceRequest
 
 ACCEPTED = (
     "Accepted: cars_train, cars_test and the devkit's .mat files; car_ims and cars_annos.mat; "
@@ -73,10 +73,10 @@ def read_cars(request: SourceRequest) -> DatasetIndex:
     found, notes = _opened(request.folder)
     layouts = _layouts(found, request)
     taken = _choose(layouts, found, request)
-    if request.crop == BOX and not taken.boxes:
+    if request.crop == PARTS or (request.crop == BOX and not taken.boxes):
         raise DataSetError(
-            f"{request.root}: {taken.name} have no bounding boxes",
-            "Leave --crop out, or get a copy with the devkit's annotation files.",
+            f"{request.root}: {taken.name} have no {NEEDED[request.crop]}",
+            "Leave --crop out, or get a copy with the devkit's annotation files (--crop bbox).",
         )
     others = [layout.name for layout in layouts if layout is not taken]
     if others:

@@ -17,7 +17,7 @@ from pathlib import Path
 from c2f_data.errors import DataSetError
 from c2f_data.index import TEST, TRAIN, ImageRecord
 from c2f_data.sources.classes import is_image, some
-from c2f_data.sources.request import BOX, SourceRequest
+from c2f_data.sources.request import NEEDED, WHOLE, SourceRequest
 from c2f_data.storage import Place
 
 TEST_SHARE = 0.3
@@ -118,11 +118,12 @@ def check_trained(root: Place, found: Iterable[tuple[str | None, str]]) -> None:
 
 
 def refuse_boxes(request: SourceRequest, layout: str) -> None:
-    """For layouts that have no bounding boxes. Raises DataSetError where they are asked for."""
-    if request.crop == BOX:
+    """For layouts that have neither boxes nor parts. Raises DataSetError where a crop is wanted."""
+    if request.crop != WHOLE:
         raise DataSetError(
-            f"{request.root}: {layout} have no bounding boxes, which --crop bbox needs",
-            "Leave out --crop bbox, or give a copy with the official annotation files.",
+            f"{request.root}: {layout} have no {NEEDED[request.crop]}, which --crop "
+            f"{request.crop} needs",
+            f"Leave out --crop {request.crop}, or give a copy with the official annotation files.",
         )
 
 

@@ -17,7 +17,8 @@ from c2f_data.decode import Box, native_size
 from c2f_data.errors import DataSetError
 from c2f_data.index import TEST, TRAIN, ImageRecord
 from c2f_data.sources.classes import is_image, match_classes, safe_relative, some
-from c2f_data.sources.request import BOX, SourceRequest
+from c2f_data.sources.cub_parts import read_parts
+from c2f_data.sources.request import BOX, PARTS, SourceRequest
 from c2f_data.taxonomy import Taxonomy
 
 IMAGES, LABELS, SPLIT = "images.txt", "image_class_labels.txt", "train_test_split.txt"
@@ -77,7 +78,11 @@ def read_official(
     records = _records(root, images, labels, splits, classes, ids)
     if request.crop == BOX:
         records = _with_boxes(root, images, records)
-    return taxonomy, records, _warnings(root, images, classes, used)
+    warnings = _warnings(root, images, classes, used)
+    if request.crop == PARTS:
+        records, more = _with_parts(root, images, records)
+        warnings += more
+    return taxonomy, records, warnings
 
 
 def _read_column(path: Path) -> _Column:
@@ -175,7 +180,7 @@ def _records(
 def _with_boxes(
     root: Path, images: _Column, records: Sequence[ImageRecord]
 ) -> tuple[ImageRecord, ...]:
-    """Give each record its box; sizes are read from the images' headers, several at a time."""
+    """Give each record its box."""
     boxes = _read_column(root / BOXES)
     missing = [key for key in images.values if key not in boxes.values]
     if missing:
@@ -183,8 +188,7 @@ def _with_boxes(
             f"{boxes.file}: no box for image {some(missing)} ({images.where(missing[0])})",
             "Restore the file, or leave out --crop bbox.",
         )
-    with ThreadPoolExecutor() as pool:
-        sizes = list(pool.map(native_size, [root / record.path for record in records]))
+    sizes = _sizes(root, records)
     boxed, outside = [], []
     for key, record, size in zip(images.values, records, sizes, strict=True):
         box = _pixels(_numbers(boxes, key), size)
@@ -201,6 +205,36 @@ def _with_boxes(
             "--crop bbox.",
         )
     return tuple(boxed)
+
+
+def _with_parts(
+    root: Path, images: _Column, records: Sequence[ImageRecord]
+) -> tuple[tuple[ImageRecord, ...], tuple[str, ...]]:
+    """Give each record the box around its visible parts; (records, warnings)."""
+    parts = read_parts(root, images.values)
+    boxed, whole, outside = [], [], []
+    for key, record, size in zip(images.values, records, _sizes(root, records), strict=True):
+        around = parts[key]
+        box = None if around is None else around.box(size)
+        if around is None:
+            whole.append(record.path)
+        elif box is None:
+            outside.append(f"{around.where} is not in {record.path} ({size[1]} x {size[0]} pixels)")
+        boxed.append(replace(record, box=box))
+    if outside:
+        raise DataSetError(
+            f"{len(outside)} images have parts outside them: {'; '.join(outside[:3])}",
+            "The file belongs to another copy or size of the images; restore it, or leave out "
+            "--crop parts.",
+        )
+    few = f"{len(whole)} images with fewer than two visible parts stay whole: {some(whole)}"
+    return tuple(boxed), (few,) if whole else ()
+
+
+def _sizes(root: Path, records: Sequence[ImageRecord]) -> list[tuple[int, int]]:
+    """(height, width) from the images' headers, several at a time."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(native_size, [root / record.path for record in records]))
 
 
 def _numbers(boxes: _Column, key: str) -> tuple[float, float, float, float]:

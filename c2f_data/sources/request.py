@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 WHOLE = "none"
 BOX = "bbox"
-CROPS = (WHOLE, BOX)
+PARTS = "parts"
+CROPS = (WHOLE, BOX, PARTS)
+# What a data set must have for a crop.
+NEEDED = {BOX: "bounding boxes", PARTS: "part locations"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class SourceRequest:
         root: folder or archive that the user gave, or a URL.
         taxonomy: its hierarchy; it may name more classes where ``allow_partial``.
         allow_partial: accept fewer classes or images than the hierarchy or the official counts.
-        crop: ``none``, or ``bbox``: every image is cut to its bounding box.
+        crop: ``none``; ``bbox``: every image is cut to its bounding box; ``parts``: to a box around
+            its visible parts.
         listing: the rows of a CSV that names the images; None: the root's layout tells.
     """
 

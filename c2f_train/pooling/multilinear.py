@@ -121,6 +121,15 @@ class MultiLinearPooling(nn.Module):
             p = l2_normalize(p)
         return p.flatten(1)
 
+    def begins(self, other: nn.Module) -> bool:
+        """Whether these features are the first ones of another pooling, as HBP's are of MLP's."""
+        return (
+            isinstance(other, MultiLinearPooling)
+            and not self.trilinear
+            and (self.root, self.l2) == (other.root, other.l2)
+            and same_numbers(self, other)
+        )
+
     def _check(self, x: Tensor, y: Tensor, z: Tensor) -> None:
         batch, _, height, width = x.shape
         linears = (self.u, self.v, self.w)
@@ -148,6 +157,14 @@ class MultiLinearPooling(nn.Module):
         if self.memory == "auto":
             return math.prod(head.kept_shape) * head.compute.itemsize <= KEEP_AT_MOST
         return self.memory == "keep"
+
+
+def same_numbers(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two modules have the same parameters and buffers."""
+    ours, theirs = one.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(value, theirs[name]) for name, value in ours.items()
+    )
 
 
 def normalize_part(part: Tensor) -> Tensor:
