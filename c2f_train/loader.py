@@ -92,7 +92,7 @@ def load(
             yield _batch([item(key) for key in keys])
         return
     ahead: deque[list[Future[Item]]] = deque()
-    with single_threads(workers) as threads:
+    with _threads(workers) as threads:
         for keys in batches:
             ahead.append([threads.submit(item, key) for key in keys])
             # One batch is used, one is ready, and every thread has something to do.
@@ -129,7 +129,7 @@ def _batch(items: Sequence[Item]) -> tuple[Tensor, Tensor]:
 
 
 @contextmanager
-def single_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
     """Threads in each of which torch uses no further threads; the caller's setting stays.
 
     torch keeps one number for each thread and one for threads to come. Setting the first sets the

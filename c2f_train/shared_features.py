@@ -11,12 +11,9 @@ is noted beside it; a killed pass goes on from there.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from typing import cast
 
 import torch
@@ -31,7 +28,7 @@ from c2f_train.device import autocast
 from c2f_train.features import feature_file, rows_of
 from c2f_train.growing_file import GrowingFile
 from c2f_train.inference import BATCH, to_device
-from c2f_train.loader import load, single_threads, threads_of
+from c2f_train.loader import in_order, load, threads_of
 from c2f_train.pooling.multilinear import MultiLinearPooling, same_numbers
 from c2f_train.progress import Progress
 from c2f_train.run import Run
@@ -118,7 +115,9 @@ def _one_pass(runs: Sequence[Run], level: int, split: str, progress: Progress) -
         task.advance(done)
         compute = _Compute(first.model.backbone, heads, device, precision)
         flushed = time.monotonic()
-        for rows in _in_order(compute, batches, streams):
+        # Threads that share a batch wait for each other at every layer; on a busy machine long.
+        computed = in_order(compute, batches, streams) if streams > 1 else map(compute, batches)
+        for rows in computed:
             for file, own in zip(files, rows, strict=True):
                 file.add(own)
             if time.monotonic() - flushed >= FLUSH_EVERY:
@@ -183,19 +182,3 @@ class _Compute:
         # Both hold for a thread, and this may be one of several.
         with torch.inference_mode(), autocast(self.device, self.precision):
             return self.heads(self.trunk(to_device(images, self.device)))
-
-
-def _in_order(
-    compute: Callable[[Tensor], list[Tensor]], batches: Iterator[Tensor], streams: int
-) -> Iterator[list[Tensor]]:
-    """The features of each batch. Several batches at once, each by one thread, where asked for:
-    threads that share a batch wait for each other at every layer, and on a busy machine long."""
-    if streams == 1:
-        yield from map(compute, batches)
-        return
-    with single_threads(streams) as pool:
-        ahead: deque[Future[list[Tensor]]] = deque()
-        ahead.extend(pool.submit(compute, batch) for batch in islice(batches, streams))
-        while ahead:
-            yield ahead.popleft().result()
-            ahead.extend(pool.submit(compute, batch) for batch in islice(batches, 1))
