@@ -26,6 +26,10 @@ test: install ## run the tests
 	$(BIN)/python -m pytest -n $(CORES) --dist worksteal
 
 test-slow: install ## run the tests that need a browser or much time, too
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v chrome >/dev/null \
+	  || echo "No Chromium: the tests of the report in a browser are skipped (Debian: apt install chromium)." >&2
+	@command -v node >/dev/null \
+	  || echo "No node: the syntax of the report's script is not checked (Debian: apt install nodejs)." >&2
 	$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m "slow or not slow"
 
 check: lint types contracts test ## all that CI runs

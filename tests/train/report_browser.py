@@ -1,121 +1,79 @@
-"""A headless chromium driven over its debugging pipe: exact viewports, dark mode, measurements."""
+"""Debian's Chromium, driven by Playwright: pages as their readers see and use them."""
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 
 
-class Browser:
-    """One page. Messages are JSON, ended by a null byte, on the browser's descriptors 3 and 4."""
+@dataclass
+class Opened:
+    """A page, and what it did that it should not.
 
-    def __init__(self, write: int, read: int) -> None:
-        self._write, self._read, self._buffer, self._id = write, read, b"", 0
-        self._session: str | None = None
-        self.requests: list[str] = []
-        target = self.send("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Network"):
-            self.send(f"{domain}.enable")
+    Attributes:
+        complaints: console messages of any kind, uncaught errors.
+        requests: addresses other than the page's own file and data: URIs.
+    """
 
-    def send(self, method: str, **params: Any) -> dict[str, Any]:
-        self._id += 1
-        message: dict[str, Any] = {"id": self._id, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._write, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._next()
-            if answer.get("id") == self._id:
-                if "error" in answer:
-                    raise RuntimeError(answer["error"]["message"])
-                return dict(answer["result"])
-
-    def _next(self) -> dict[str, Any]:
-        while b"\0" not in self._buffer:
-            data = os.read(self._read, 1 << 16)
-            if not data:
-                raise RuntimeError("the browser has gone")
-            self._buffer += data
-        text, self._buffer = self._buffer.split(b"\0", 1)
-        answer: dict[str, Any] = json.loads(text)
-        if answer.get("method") == "Network.requestWillBeSent":
-            self.requests.append(answer["params"]["request"]["url"])
-        return answer
-
-    def open(self, page: Path, width: int, *, dark: bool = False) -> None:
-        """Load a page at a viewport of ``width`` CSS pixels."""
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.send("Emulation.setEmulatedMedia", features=[scheme])
-        self.send(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=900,
-            deviceScaleFactor=1,
-            mobile=width < 600,
-        )
-        self.send("Page.navigate", url=page.as_uri())
-        while self._next().get("method") != "Page.loadEventFired":
-            pass
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression."""
-        answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
-        if "exceptionDetails" in answer:
-            raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
-        return answer["result"].get("value")
-
-    def screenshot(self, path: Path) -> None:
-        """The whole page as a PNG."""
-        shot = self.send("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
+        return self.page.evaluate(expression)
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """Start chromium, give one page, stop it."""
-    assert CHROMIUM is not None
-    to_browser, from_browser = os.pipe(), os.pipe()
+def chromium() -> Iterator[Browser]:
+    """Start the browser, stop it."""
+    from playwright.sync_api import sync_playwright
 
-    def connect() -> None:
-        # Through high numbers first, so that neither dup2 overwrites the other's source.
-        read, write = os.dup(to_browser[0]), os.dup(from_browser[1])
-        os.dup2(read, 3)
-        os.dup2(write, 4)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        process = subprocess.Popen(
-            [
-                CHROMIUM,
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--hide-scrollbars",
-                "--remote-debugging-pipe",
-                f"--user-data-dir={profile}",
-            ],
-            preexec_fn=connect,
-            close_fds=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(to_browser[0])
-        os.close(from_browser[1])
-        try:
-            yield Browser(to_browser[1], from_browser[0])
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-            os.close(to_browser[1])
-            os.close(from_browser[0])
+
+@contextmanager
+def opened(
+    browser: Browser,
+    path: Path,
+    width: int = 1280,
+    *,
+    dark: bool = False,
+    script: bool = True,
+    media: str | None = None,
+) -> Iterator[Opened]:
+    """Load a page at a viewport of ``width`` CSS pixels."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=script,
+        is_mobile=width < 600,
+        has_touch=width < 600,
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    found = Opened(page)
+    page.on("console", lambda message: found.complaints.append(message.text))
+    page.on("pageerror", lambda error: found.complaints.append(str(error)))
+    page.on("request", lambda request: _note(found, request.url, path))
+    if media == "print":
+        page.emulate_media(media="print")
+    page.goto(path.as_uri())
+    yield found
+    context.close()
+
+
+def _note(found: Opened, url: str, path: Path) -> None:
+    if url != path.as_uri() and not url.startswith("data:"):
+        found.requests.append(url)

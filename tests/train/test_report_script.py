@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -91,6 +92,38 @@ def test_the_script_is_javascript(
     (tmp_path / "page.js").write_text(script, encoding="utf-8")
     assert NODE is not None
     subprocess.run([NODE, "--check", tmp_path / "page.js"], check=True, timeout=60)
+
+
+def test_ids_are_unique_and_references_are_met(
+    full: tuple[RunReport, list[Predictions]],
+) -> None:
+    html = render(full[0])
+    markup = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+    ids = re.findall(r' id="([^"]+)"', markup)
+    assert len(ids) == len(set(ids))
+    for attribute in ("for", "list", "aria-labelledby"):
+        assert set(re.findall(rf' {attribute}="([^"]+)"', markup)) <= set(ids)
+    [script] = [content for kind, content in Page(html).scripts if not kind]
+    assert set(re.findall(r'"#?((?:map|accuracy)-[a-z-]+)"', script)) <= set(ids)
+
+
+def light(colour: str) -> float:
+    """Relative luminance by WCAG 2.2."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in channels]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def test_text_on_the_colours_of_classes_can_be_read(
+    full: tuple[RunReport, list[Predictions]],
+) -> None:
+    rule = re.compile(r"\.a\d \{ background-color: (#\w{6}); color: (#\w{3,6}); \}")
+    pairs = rule.findall(render(full[0]))
+    assert len(pairs) == 18  # six steps; light, dark and print
+    for back, ink in pairs:
+        whole = ink if len(ink) == 7 else "#" + "".join(2 * digit for digit in ink[1:])
+        high, low = sorted((light(back), light(whole)), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_the_charts_data(full: tuple[RunReport, list[Predictions]]) -> None:
