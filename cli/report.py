@@ -17,7 +17,13 @@ from .console import Console, print_json
 from .demo_data import ensure_demo
 from .options import common_options, option, workspace_of
 from .report_images import sample_strips
-from .report_runs import compared, evaluations, finished_runs, found_ablations
+from .report_runs import (
+    compared,
+    evaluations,
+    finished_runs,
+    found_ablations,
+    stopping_rules,
+)
 from .steps import read_calibration
 
 if TYPE_CHECKING:
@@ -186,6 +192,7 @@ def write(
         comparison,
         found_ablations(folder, name, taxonomy, runs, console),
         class_map(kept, taxonomy) if kept else None,
+        stopping_rules(folder, runs, console),
     )
     strips = sample_strips(index, page, kept) if index is not None else []
     return write_report(place.parent, page, strips, name=place.name)

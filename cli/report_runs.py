@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from c2f_train.evaluation import EvaluationResult
     from c2f_train.report.ablations import Ablation
     from c2f_train.report.comparison import RunComparison
+    from c2f_train.report.stopping import RunStopping
     from c2f_train.results import RunResult
 
 
@@ -50,6 +51,24 @@ def evaluations(
                 found.append(read_evaluation(place))
             except ArtefactError as error:
                 console.warn(f"no section on run {run.name}'s evaluation: {error.message}")
+    return found
+
+
+def stopping_rules(
+    folder: DatasetFolder, runs: Sequence[RunResult], console: Console
+) -> list[RunStopping]:
+    """How often each run's answers are wrong; it is no part that a report must have."""
+    from c2f_train.report.stopping import read_stopping
+
+    found = []
+    for run in runs:
+        try:
+            stopping = read_stopping(folder.run(run.name), run)
+        except ArtefactError as error:
+            console.warn(f"no section on how far run {run.name} can be trusted: {error.message}")
+            continue
+        if stopping is not None:
+            found.append(stopping)
     return found
 
 

@@ -8,6 +8,7 @@ from c2f_data.calibration import CalibrationResult
 from c2f_data.curve import AccuracyPoint, CalibrationCurve, Crossing
 from c2f_data.curve.logistic import LogisticFit
 from c2f_train.report import RunReport
+from c2f_train.report.charts import shown_together
 from c2f_train.report.comparison import Difference, RunComparison
 from c2f_train.report.figures import asked
 from c2f_train.report.plot import (
@@ -20,7 +21,7 @@ from c2f_train.report.plot import (
     pixel_axis,
     share_axis,
 )
-from c2f_train.report.training_figure import shown_together
+from c2f_train.report.stopping import stopping_plot
 from c2f_train.report.training_plots import runs_plot, training_plot
 from c2f_train.report.wording import FLOOR, percent_short, suffix
 
@@ -41,6 +42,7 @@ def figures(report: RunReport) -> tuple[Plot, ...]:
     found += [together] if together is not None else []
     if report.comparison is not None and _known(report.comparison):
         found.append(differences_plot(report.comparison))
+    found += [stopping_plot(run) for run in report.stopping]
     return tuple(found)
 
 

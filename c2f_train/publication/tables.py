@@ -14,6 +14,7 @@ from c2f_train.report.comparison import Difference, RunComparison
 from c2f_train.report.failures import Failures
 from c2f_train.report.figures import asked
 from c2f_train.report.paper import CITATION
+from c2f_train.report.stopping import RunStopping
 from c2f_train.report.tables import AccuracyCell, curve_rows, matrix_rows
 from c2f_train.results import RunResult
 
@@ -35,6 +36,7 @@ def tables(report: RunReport) -> tuple[Table, ...]:
         found += [runs_table(report.comparison), differences_table(report.comparison)]
     if report.ablations:
         found.append(ablations_table(report.ablations))
+    found += [stopping_table(run) for run in report.stopping]
     found += [training_table(run) for run in report.runs if run.epochs]
     return tuple(table for table in found if table.rows)
 
@@ -462,6 +464,38 @@ def training_table(run: RunResult) -> Table:
                 )
             ),
             Column("seconds", "time (s)", "number"),
+        ),
+        tuple(rows),
+    )
+
+
+def stopping_table(stopping: RunStopping) -> Table:
+    """Risk and coverage at every confidence."""
+    rows = [
+        (
+            curve.name,
+            p.threshold,
+            curve.n,
+            p.answered,
+            p.wrong,
+            p.risk,
+            *(dict(enumerate(p.named)).get(i) for i in range(len(stopping.levels))),
+        )
+        for curve in stopping.curves
+        for p in curve.points
+    ]
+    return Table(
+        f"risk-coverage-{stopping.run}",
+        f"Run {stopping.run}: answers and wrong ones at each confidence asked for, on held-out "
+        "images, with 95 % Wilson interval; images whose answer reaches each level.",
+        (
+            Column("images", "Images"),
+            Column("confidence", "confidence", "number"),
+            Column("n", "n", "count"),
+            Column("answered", "answered", "count"),
+            Column("wrong", "wrong", "count"),
+            Column("risk", "wrong answers", "share", ranged=True),
+            *(Column(f"named_{name}", name, "count") for name in stopping.levels),
         ),
         tuple(rows),
     )

@@ -18,17 +18,18 @@ from c2f_data.artefacts import write_json, write_text
 from c2f_data.provenance import Provenance
 from c2f_train.pooling import MODELS
 from c2f_train.report import method, paper, wording
+from c2f_train.report.charts import (
+    compared_training,
+    stopping_charts,
+    trained_levels,
+    training_chart,
+)
 from c2f_train.report.class_rows import class_rows, columns
 from c2f_train.report.figures import accuracy_figure, asked, fit_legend, legend, threshold_legend
 from c2f_train.report.images import Strip
 from c2f_train.report.page_data import page_data
 from c2f_train.report.run_report import SCHEMA, SCHEMA_VERSION, RunReport
 from c2f_train.report.tables import curve_rows, matrix_rows
-from c2f_train.report.training_figure import (
-    compared_training,
-    trained_levels,
-    training_chart,
-)
 from c2f_train.results import RunResult
 
 HTML_NAME = "report.html"
@@ -68,6 +69,7 @@ def render(report: RunReport, strips: Sequence[Strip] = (), *, json_name: str = 
         script_source=_source(script),
         runs=[(run, training_chart(run), _run_legend(run)) for run in report.runs],
         compared_training=compared_training(report),
+        stopping=stopping_charts(report),
         steps=_steps(report),
         made=_made(report),
         paper=paper,

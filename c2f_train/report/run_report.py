@@ -23,6 +23,8 @@ from c2f_train.report.comparison import RunComparison
 from c2f_train.report.failures import Failures
 from c2f_train.report.headline import headline
 from c2f_train.report.notes import Note
+from c2f_train.report.stopping import RunStopping
+from c2f_train.report.table3 import Table3Row, table3
 from c2f_train.report.tables import AccuracyRow, HierarchyRow
 from c2f_train.report.wording import THREE
 from c2f_train.results import RunResult
@@ -91,6 +93,8 @@ class RunReport:
         evaluations: of the runs that were evaluated (`c2f evaluate`), in their order.
         comparison: the main run beside others (`--compare`); None: not asked for.
         ablations: what MLPH's parts are worth, where runs are there to say so.
+        table3: the paper's systems with our runs beside them; empty without a run.
+        stopping: of the runs whose answers were tested on held-out images, in their order.
         classes: every class's counts at every kept resolution; None: the predictions were not read.
     """
 
@@ -123,6 +127,8 @@ class RunReport:
     evaluations: tuple[EvaluationResult, ...] = ()
     comparison: RunComparison | None = None
     ablations: tuple[Ablation, ...] = ()
+    table3: tuple[Table3Row, ...] = ()
+    stopping: tuple[RunStopping, ...] = ()
     classes: ClassMap | None = None
 
     def notes_on(self, section: Literal["dataset", "calibration", "training"]) -> tuple[str, ...]:
@@ -141,6 +147,7 @@ def build_report(
     comparison: RunComparison | None = None,
     ablations: Sequence[Ablation] = (),
     classes: ClassMap | None = None,
+    stopping: Sequence[RunStopping] = (),
 ) -> RunReport:
     """Put a report together. Pure: reads no file and no clock.
 
@@ -152,6 +159,7 @@ def build_report(
         evaluations: of the runs, in their order; not every run needs one.
         comparison: of the main run with others.
         ablations: see :func:`c2f_train.report.ablations.ablations`.
+        stopping: see :func:`c2f_train.report.stopping.read_stopping`.
         classes: of the calibration, see :func:`c2f_train.report.class_map.class_map`.
 
     Raises:
@@ -198,6 +206,8 @@ def build_report(
         evaluations=tuple(evaluations),
         comparison=comparison,
         ablations=tuple(ablations),
+        table3=table3(facts.dataset, taxonomy, runs),
+        stopping=tuple(stopping),
         classes=classes if calibration else None,
     )
 

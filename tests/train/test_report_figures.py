@@ -15,9 +15,9 @@ from PIL import Image
 from c2f_data.calibration import LevelResolution
 from c2f_data.resample import ResampleSpec, reduce, to_input
 from c2f_train.report import make_strip
+from c2f_train.report.charts import training_figure
 from c2f_train.report.figures import accuracy_figure
 from c2f_train.report.svg import NARROW, SIZES, WIDE, linear_ticks, log_ticks, tag
-from c2f_train.report.training_figure import training_figure
 
 
 def drawings(markup: str) -> list[ET.Element]:

@@ -1,4 +1,4 @@
-"""The charts of training on the page: a run's own, and several runs' in one."""
+"""Charts on the page that the reader only looks at: training, risk against coverage."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from c2f_train.report import svg
 from c2f_train.report.plot import Plot
 from c2f_train.report.plot_svg import inline
 from c2f_train.report.run_report import RunReport
+from c2f_train.report.stopping import RunStopping, stopping_plot
 from c2f_train.report.training_plots import runs_plot, training_plot
 from c2f_train.results import RunResult
 
@@ -43,6 +44,11 @@ def compared_training(report: RunReport) -> Chart | None:
     """The compared runs', else all runs' of the report; None: fewer than two have epochs."""
     plot = runs_plot(shown_together(report))
     return _chart(plot) if plot is not None else None
+
+
+def stopping_charts(report: RunReport) -> list[tuple[RunStopping, Chart]]:
+    """Risk against coverage, one chart a run."""
+    return [(run, _chart(stopping_plot(run))) for run in report.stopping]
 
 
 def shown_together(report: RunReport) -> list[tuple[str, RunResult]]:
