@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from c2f_data.errors import ConfigError
+from c2f_data.exclusion import read_exclude_list, without
 from c2f_data.hierarchy.builtin import BUILTIN, builtin_taxonomy, is_builtin
 from c2f_data.hierarchy.table import read_table, taxonomy_from_table
 from c2f_data.index import DatasetIndex
@@ -29,6 +30,7 @@ class DatasetChoice:
         crop: ``none``; ``bbox``: images are cut to their bounding boxes; ``parts``: to a box around
             their visible parts.
         listing: a CSV that names the images.
+        exclude: a file that names images to leave out, one a line; empty: none any more.
     """
 
     dataset: str | None = None
@@ -38,6 +40,7 @@ class DatasetChoice:
     allow_partial: bool = False
     crop: str | None = None
     listing: Place | None = None
+    exclude: Path | None = None
 
 
 def current_dataset(workspace: Workspace, choice: DatasetChoice) -> str:
@@ -75,14 +78,19 @@ def open_dataset(
     if taxonomy is not None and not is_builtin(taxonomy):
         taxonomy = str(Path(taxonomy).resolve())
     named = str(listing) if listing else None
-    source = DatasetSource(name, str(root), taxonomy, levels, partial, crop, named)
+    excluded = recorded.excluded if recorded else ()
+    if choice.exclude is not None:
+        excluded = read_exclude_list(choice.exclude)
+    source = DatasetSource(name, str(root), taxonomy, levels, partial, crop, named, excluded)
     hierarchy = load_hierarchy(taxonomy, levels) if taxonomy else None
     rows = load_listing(listing, levels) if listing else None
     if hierarchy is None and rows is not None:
         hierarchy = listing_taxonomy(rows, name, levels)
     if hierarchy is None:
         hierarchy = load_hierarchy(_usual_hierarchy(name, root), levels)
-    index = read_source(SourceRequest(name, root, hierarchy, partial, crop, rows))
+    index = without(
+        read_source(SourceRequest(name, root, hierarchy, partial, crop, rows)), excluded
+    )
     notes = tuple(str(homonym) for homonym in index.taxonomy.homonyms)
     return replace(index, warnings=(*index.warnings, *notes)), folder, source
 

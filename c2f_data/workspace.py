@@ -48,6 +48,7 @@ class DatasetSource:
         crop: ``none``; ``bbox``: images are cut to their bounding boxes; ``parts``: to a box around
             their visible parts.
         listing: absolute path or URL of a CSV that names the images; None: the layout tells.
+        excluded: images that are left out, by their ids or paths below the root.
     """
 
     dataset: str
@@ -57,6 +58,7 @@ class DatasetSource:
     allow_partial: bool = False
     crop: str = "none"
     listing: str | None = None
+    excluded: tuple[str, ...] = ()
 
 
 def safe_name(name: str, what: str) -> str:
@@ -84,6 +86,10 @@ class DatasetFolder:
     def hierarchy(self) -> Path:
         """hierarchy.csv: one column a level, coarse to fine."""
         return self.folder / "hierarchy.csv"
+
+    @property
+    def checkup(self) -> Path:
+        return self.folder / "checkup.json"
 
     @property
     def calibration(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,12 +15,15 @@ from c2f_data.open_dataset import open_dataset
 from c2f_data.sources import DATASETS
 from c2f_data.sources.locate import is_there, places
 from c2f_data.taxonomy import DEFAULT_LEVELS
-from c2f_data.workspace import DEMO, Workspace
+from c2f_data.workspace import DEMO, DatasetFolder, Workspace
 
 from .console import Console, print_json
 from .demo_data import ensure_demo
 from .options import choice_of, common_options, dataset_options, option
 from .steps import cores, counting
+
+if TYPE_CHECKING:
+    from c2f_data.checkup import CheckUp
 
 
 @click.command("doctor")
@@ -65,7 +68,7 @@ def _check_data(workspace: Workspace, o: dict[str, Any], console: Console) -> in
 
     name = o["dataset"]
     try:
-        index, _, _ = open_dataset(workspace, ensure_demo(name, choice_of(o), console))
+        index, folder, _ = open_dataset(workspace, ensure_demo(name, choice_of(o), console))
     except C2FError as error:
         return _not_opened(error, o)
     with console.task("Reading images", len(index.records)) as task:
@@ -76,6 +79,7 @@ def _check_data(workspace: Workspace, o: dict[str, Any], console: Console) -> in
             workers=o["jobs"],
             progress=counting(task),
         )
+    _keep(result, index.fingerprint, folder, console)
     if o["as_json"]:
         print_json({"opened": True, "sound": result.sound, **to_plain(result)})
     else:
@@ -85,6 +89,21 @@ def _check_data(workspace: Workspace, o: dict[str, Any], console: Console) -> in
     else:
         console.note("Next: correct the problems, then run this command again.")
     return 0 if result.sound else 1
+
+
+def _keep(result: CheckUp, fingerprint: str, folder: DatasetFolder, console: Console) -> None:
+    """For the report, in a data set's folder that is there already: a look creates none."""
+    from c2f_data.checkup.kept import KeptCheckUp, write_check_up
+    from c2f_data.provenance import collect
+
+    if not folder.folder.is_dir():
+        return
+    made = collect(device="none", seed=0)
+    kept = KeptCheckUp(result.dataset, fingerprint, result.findings, made)
+    try:
+        write_check_up(folder.checkup, kept)
+    except C2FError as error:
+        console.warn(f"not kept for the report: {error.message}")
 
 
 def _not_opened(error: C2FError, o: dict[str, Any]) -> int:

@@ -61,7 +61,7 @@ def common_options(function: F) -> F:
 
 
 def dataset_options(function: F) -> F:
-    """--dataset --root --listing --taxonomy --levels --allow-partial --crop."""
+    """--dataset --root --listing --taxonomy --levels --allow-partial --crop --exclude-list."""
     return _stacked(
         option(
             "--dataset", help="cub, cars, folder or demo; default: the workspace's current one."
@@ -99,6 +99,12 @@ def dataset_options(function: F) -> F:
             type=click.Choice(CROPS),
             help="bbox: cut every image to its bounding box; parts: to a box around its visible "
             "parts; default: as before, else none.",
+        ),
+        option(
+            "--exclude-list",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Leave out the images that it names, one a line; recorded for later commands.",
         ),
     )(function)
 
@@ -190,6 +196,7 @@ def choice_of(given: Mapping[str, Any]) -> DatasetChoice:
         given["allow_partial"],
         given["crop"],
         given["listing"],
+        given["exclude_list"],
     )
 
 

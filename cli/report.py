@@ -143,6 +143,7 @@ def write(
     compare: Sequence[str] = (),
 ) -> tuple[Path, Path]:
     """Gather what there is and write the page; returns (html, json)."""
+    from c2f_data.checkup.kept import read_check_up
     from c2f_data.provenance import collect
     from c2f_train.report import (
         DatasetFacts,
@@ -166,7 +167,8 @@ def write(
     try:
         choice = ensure_demo(name, DatasetChoice(dataset=name), console)
         index, _, _ = open_dataset(workspace, choice)
-        facts, taxonomy = DatasetFacts.from_index(index), index.taxonomy
+        checked = read_check_up(folder.checkup)
+        facts, taxonomy = DatasetFacts.from_index(index, checked), index.taxonomy
     except C2FError as error:
         # A report needs the results; without the images it only lacks the strip of pictures.
         console.warn(f"no sample images: {error.message}")

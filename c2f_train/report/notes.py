@@ -8,6 +8,7 @@ from typing import Literal
 
 from c2f_data.calibration import CalibrationResult
 from c2f_data.taxonomy import Taxonomy
+from c2f_train.report import doubts
 from c2f_train.report.wording import pixels
 from c2f_train.results import RunResult
 
@@ -23,6 +24,7 @@ class Note:
 
 
 def collect(
+    dataset: str,
     dataset_warnings: Sequence[str],
     index_fingerprint: str | None,
     taxonomy: Taxonomy,
@@ -31,10 +33,13 @@ def collect(
 ) -> tuple[Note, ...]:
     """All warnings: those that the parts brought along, and what only shows when they meet."""
     found = [Note("dataset", text) for text in dataset_warnings]
+    seen_before = doubts.overlap(dataset, taxonomy, calibration, runs)
+    found += [Note("dataset", text) for text in seen_before]
     if calibration is not None:
         # The index's own warnings come along in the calibration's; they are said once, above.
         own = [text for text in calibration.warnings if text not in dataset_warnings]
         found += [Note("calibration", text) for text in own]
+        found += [Note("calibration", text) for text in doubts.few_measured(calibration)]
         found += _stale(index_fingerprint, taxonomy, calibration)
     for run in runs:
         found += [Note("training", f"Run “{run.name}”: {text}") for text in run.warnings]

@@ -9,13 +9,14 @@ from typing import Literal
 
 from c2f_data.artefacts import read_json
 from c2f_data.calibration import CalibrationResult, LevelResolution
+from c2f_data.checkup.kept import KeptCheckUp
 from c2f_data.curve.logistic import LogisticFit, fit_logistic
 from c2f_data.errors import ArtefactError
 from c2f_data.index import TEST, TRAIN, DatasetIndex
 from c2f_data.provenance import Provenance
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.evaluation import EvaluationResult
-from c2f_train.report import notes, tables
+from c2f_train.report import doubts, notes, tables
 from c2f_train.report.ablations import Ablation
 from c2f_train.report.answers import Answer, answers, floor_answer
 from c2f_train.report.class_map import ClassMap
@@ -55,15 +56,23 @@ class DatasetFacts:
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def from_index(cls, index: DatasetIndex) -> DatasetFacts:
-        """The facts of a data set whose images are at hand."""
+    def from_index(cls, index: DatasetIndex, checked: KeptCheckUp | None = None) -> DatasetFacts:
+        """The facts of a data set whose images are at hand.
+
+        Args:
+            checked: the last check-up; one of other images is not used.
+        """
         return cls(
             dataset=index.dataset,
             layout=index.layout,
             train=len(index.positions(TRAIN)),
             test=len(index.positions(TEST)),
             fingerprint=index.fingerprint,
-            warnings=index.warnings,
+            warnings=(
+                *index.warnings,
+                *doubts.leakage(checked, index.fingerprint),
+                *doubts.few_images(index),
+            ),
         )
 
 
@@ -197,7 +206,9 @@ def build_report(
         differences=tables.differences(facts.dataset, taxonomy, runs[0])
         if runs and comparable
         else (),
-        notes=notes.collect(facts.warnings, facts.fingerprint, taxonomy, calibration, runs),
+        notes=notes.collect(
+            facts.dataset, facts.warnings, facts.fingerprint, taxonomy, calibration, runs
+        ),
         index_fingerprint=facts.fingerprint,
         taxonomy_fingerprint=taxonomy.fingerprint,
         calibration=calibration,

@@ -120,3 +120,31 @@ def test_what_can_not_be_compared_is_said(c2f: CommandLine, tmp_path: Path) -> N
     assert "run.json" in one_line_error(c2f("report", "--compare", "absent"))
     assert "run.json" in one_line_error(c2f("report", "--compare", tmp_path / "nowhere"))
     assert "folder's name" in one_line_error(c2f("report", "--compare", ".."))
+
+
+def test_a_check_up_warns_in_the_report_and_an_exclude_list_is_remembered(
+    c2f: CommandLine, trained: Path, tmp_path: Path
+) -> None:
+    images = trained.parent / "images"
+    copy = shutil.copytree(images, tmp_path / "images")
+    shutil.copy(copy / "train" / "red_dot" / "000.png", copy / "test" / "red_dot" / "000.png")
+    c2f.workspace = tmp_path / "own"
+    source = ("--dataset", "folder", "--root", copy)
+    assert c2f("shard", *source, "--med", "24", "--low", "12").code == 0
+    assert c2f("doctor", *source).code == 1
+    run = c2f.workspace / "folder" / "runs" / "one"
+    shutil.copytree(trained / "folder" / "runs" / "one", run)
+    page = c2f("report", "--json")
+    html = Path(page.json["html"]).read_text(encoding="utf-8")
+    assert "1 test image (12.5%) with the picture of a training image" in html
+    names = tmp_path / "seen.txt"
+    names.write_text("test/red_dot/000.png\n", encoding="utf-8")
+    again = c2f("shard", *source, "--med", "24", "--low", "12", "--exclude-list", names)
+    assert "--overwrite" in again.err
+    done = ("--med", "24", "--low", "12", "--exclude-list", names, "--overwrite")
+    assert c2f("shard", *source, *done).code == 0
+    recorded = json.loads((c2f.workspace / "folder" / "dataset.json").read_text("utf-8"))
+    assert recorded["excluded"] == ["test/red_dot/000.png"]
+    html = Path(c2f("report", "--json").json["html"]).read_text(encoding="utf-8")
+    assert "1 image was left out by an exclude list" in html
+    assert "with the picture of a training image" not in html
