@@ -89,6 +89,7 @@ class DatasetFolder:
 
     @property
     def checkup(self) -> Path:
+        """checkup.json: what the last `c2f doctor` found."""
         return self.folder / "checkup.json"
 
     @property
