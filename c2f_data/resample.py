@@ -71,14 +71,17 @@ def reduce_all(pixels: Pixels, resolutions: Sequence[int], spec: Reduction) -> I
         yield reduce(pixels, resolution, spec)
 
 
+def enlarged_size(height: int, width: int, spec: ResampleSpec) -> tuple[int, int]:
+    """(height, width) of an image of this size when :func:`enlarge` has made it."""
+    if spec.fit == "squash":
+        return spec.enlarge_to, spec.enlarge_to
+    return reduced_size(height, width, spec.enlarge_to)
+
+
 def enlarge(pixels: Pixels, spec: ResampleSpec) -> Pixels:
     """Bring a reduced (or native) image to the side that the network's crop is taken from."""
     height, width = pixels.shape[:2]
-    size = (
-        (spec.enlarge_to, spec.enlarge_to)
-        if spec.fit == "squash"
-        else reduced_size(height, width, spec.enlarge_to)
-    )
+    size = enlarged_size(height, width, spec)
     return pixels if size == (height, width) else _resize(pixels, size, spec, spec.input_filter)
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from c2f_data.resample import Pixels, ResampleSpec, enlarge, reduced_size
+from c2f_data.resample import Pixels, ResampleSpec, enlarge, enlarged_size
 from c2f_train.data import Cut, Pictures, TrainingImages
 from c2f_train.loader import loader
 from c2f_train.progress import Progress
@@ -95,11 +95,9 @@ class _Enlarged:
 
 def enlarged_sizes(sizes: NDArray[np.int64], spec: ResampleSpec) -> NDArray[np.int64]:
     """(n, 2) height and width of images of these sizes when they are enlarged."""
-    if spec.fit == "squash":
-        return np.full_like(sizes, spec.enlarge_to)
-    return np.array(
-        [reduced_size(int(h), int(w), spec.enlarge_to) for h, w in sizes], np.int64
-    ).reshape(-1, 2)
+    return np.array([enlarged_size(int(h), int(w), spec) for h, w in sizes], np.int64).reshape(
+        -1, 2
+    )
 
 
 def room_on(device: torch.device) -> int:

@@ -23,7 +23,7 @@ from c2f_data.curve.answers import batch_size, image_order
 from c2f_data.errors import ArtefactError
 from c2f_data.index import DatasetIndex
 from c2f_data.predictions import Predictions, read_predictions, write_predictions
-from c2f_data.resample import Pixels, ResampleSpec, reduce, to_input
+from c2f_data.resample import Pixels, ResampleSpec, reduce
 from c2f_data.splits import Evaluation
 from c2f_train.answering import (
     Classifiers,
@@ -36,7 +36,7 @@ from c2f_train.answering import (
 )
 from c2f_train.config import Precision
 from c2f_train.device import autocast
-from c2f_train.inference import to_device
+from c2f_train.device_input import network_input
 from c2f_train.temperature import Scaling
 
 
@@ -86,6 +86,7 @@ class Measurement:
         self._done: dict[int, Predictions] = {}
         self._asked: dict[int, int] = {}
         self._decoded = DecodedImages(bench.index)
+        self._input = network_input(bench.spec, bench.device)
         self._counts = np.asarray([len(nodes) for nodes in bench.index.taxonomy.nodes])
         self._ancestors = torch.from_numpy(bench.index.taxonomy.codes).to(bench.device)
         self._codes = bench.index.taxonomy.codes[
@@ -221,11 +222,9 @@ class Measurement:
             for chosen in batches(folds, shared=share_trunk_of(models)):
                 seen = [views[i].result() for i in chosen]
                 sides[chosen] = [side for _, side in seen]
-                images = torch.from_numpy(np.stack([pixels for pixels, _ in seen]))
+                images = self._input.batch([pixels for pixels, _ in seen])
                 with autocast(bench.device, bench.precision):
-                    logits = all_logits(
-                        models, folds[chosen], to_device(images.movedim(-1, -3), bench.device)
-                    )
+                    logits = all_logits(models, folds[chosen], images)
                 if bench.rolled_up:
                     logits = roll_up(logits[-1], self._ancestors)
                 if resolution == self._top and self._scaling.wants(logits):
@@ -238,11 +237,11 @@ class Measurement:
         return self._predictions(resolution, rows, predicted, confidence, sides)
 
     def _view(self, row: int, resolution: int | None) -> tuple[Pixels, int]:
-        """What the network sees of an image, (crop, crop, 3), and its native shorter side."""
+        """An image at a resolution, prepared for the network, and its native shorter side."""
         pixels = self._decoded.pixels(self._bench.evaluation.positions[row])
         spec = self._bench.spec
         seen = pixels if resolution is None else reduce(pixels, resolution, spec)
-        return np.ascontiguousarray(to_input(seen, spec)), min(pixels.shape[:2])
+        return self._input.prepare(seen), min(pixels.shape[:2])
 
 
 def _joined(one: Predictions, more: Predictions) -> Predictions:

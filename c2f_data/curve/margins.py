@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm
+from scipy.special import ndtri
 
 from c2f_data.errors import ConfigError
 
@@ -18,9 +20,23 @@ Right = NDArray[np.bool_]
 
 
 def wilson(correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson score interval of a proportion (Wilson 1927, JASA 22:209)."""
-    interval = binomtest(correct, n).proportion_ci(confidence_level=confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+    """Wilson score interval of a proportion (Wilson 1927, JASA 22:209).
+
+    The plain formula: a search asks for it at every look, and the test of a binomial share that
+    scipy ties it to takes a hundred times as long.
+    """
+    z, share = _z(confidence), correct / n
+    middle = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    low, high = ((middle + side) / (1 + z * z / n) for side in (-half, half))
+    # Rounding must not move an end that is exact.
+    return 0.0 if correct == 0 else low, 1.0 if correct == n else high
+
+
+@cache
+def _z(confidence: float) -> float:
+    """How many standard deviations to either side a confidence takes; 1.96 for 0.95."""
+    return float(ndtri(0.5 + confidence / 2))
 
 
 def paired_margin(
@@ -51,7 +67,7 @@ def paired_margin(
     weights = (cells + 0.5) / (cells.sum() + 2.0)
     mean = float(weights @ values)
     variance = float(weights @ (values - mean) ** 2) / (cells.sum() + 2.0)
-    half = float(norm.ppf(0.5 + confidence / 2)) * variance**0.5
+    half = _z(confidence) * variance**0.5
     return mean - half, mean + half
 
 
@@ -141,6 +157,6 @@ def _stratified(
     pooled = float(np.var(values))
     within = (counts * (squares - means**2) + pooled) / (counts + 1)
     variance = float(np.sum(within / counts)) / counts.size**2
-    half = float(norm.ppf(0.5 + confidence / 2)) * variance**0.5
+    half = _z(confidence) * variance**0.5
     mean = float(np.mean(means))
     return mean - half, mean + half
