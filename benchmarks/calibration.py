@@ -16,6 +16,7 @@ from benchmarks.curves import (
     CURVES,
     LOWEST,
     NATIVE,
+    PLATEAUS,
     Accuracy,
     crossing_of,
     draw_answers,
@@ -126,16 +127,21 @@ def _same(found: Crossing, swept: Crossing, grid: list[int]) -> bool:
     return apart == 1 and low <= swept.resolution <= high
 
 
-def summary(rows: list[Row]) -> dict[str, object]:
-    """The worst curve of each figure, and all of them."""
+def summary(rows: list[Row], plateaus: list[Row]) -> dict[str, object]:
+    """The worst curve of each figure, and all of them.
+
+    Args:
+        plateaus: curves that stay on the threshold itself; of these only the coverage counts.
+    """
     crossing = [row for row in rows if row.truth is not None]
     return {
         "cost_fraction": max(row.cost_fraction for row in rows),
-        "coverage_min": min(row.coverage or 0.0 for row in crossing),
+        "coverage_min": min(row.coverage or 0.0 for row in (*crossing, *plateaus)),
         "width_ratio": max(row.width_ratio or 0.0 for row in crossing),
         "bias_px": max((row.bias_px or 0.0 for row in crossing), key=abs),
         "same_grid_answer": min(row.same_grid_answer for row in rows),
         "curves": [asdict(row) for row in rows],
+        "plateaus": [asdict(row) for row in plateaus],
     }
 
 
@@ -147,18 +153,22 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=28, help="resolutions of the grid")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    rows = [
-        run_curve(name, curve, given.images, given.points, given.runs, given.seed)
-        for name, curve in CURVES.items()
-    ]
+    rows, plateaus = (
+        [
+            run_curve(name, curve, given.images, given.points, given.runs, given.seed)
+            for name, curve in curves.items()
+        ]
+        for curves in (CURVES, PLATEAUS)
+    )
     if given.json:
-        print(json.dumps({**summary(rows), "runs": given.runs, "images": given.images}, indent=2))
+        settings = {"runs": given.runs, "images": given.images, "points": given.points}
+        print(json.dumps({**summary(rows, plateaus), **settings}, indent=2))
         return
     print(f"{given.runs} runs, n = {given.images}, {given.points} resolutions, t = {THRESHOLD}")
     print(
         f"{'curve':14}{'truth':>8}{'cost':>7}{'sweep':>7}{'cover':>7}{'width':>7}{'bias':>7}{'same':>7}"
     )
-    for row in rows:
+    for row in (*rows, *plateaus):
         cells = (row.truth, row.cost_fraction, row.sweep_fraction, row.coverage, row.width_ratio,
                  row.bias_px, row.same_grid_answer)  # fmt: skip
         print(f"{row.curve:14}" + "".join("      -" if c is None else f"{c:7.2f}" for c in cells))

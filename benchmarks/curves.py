@@ -58,6 +58,14 @@ CURVES: Mapping[str, Accuracy] = {
 }
 
 
+# Curves that stay on the threshold itself for a while: no search can be cheap there, and which
+# resolution of the plateau is the first one below is luck, but the interval has to cover its end.
+PLATEAUS: Mapping[str, Accuracy] = {
+    "plateau": lambda r: np.where(r >= 200, 0.95, np.where(r >= 60, 0.8, 0.4)),
+    "short plateau": lambda r: np.where(r >= 100, 0.95, np.where(r >= 60, 0.8, 0.4)),
+}
+
+
 def crossing_of(curve: Accuracy, threshold: float) -> float | None:
     """The highest resolution in pixels at which the curve falls through the threshold."""
     grid = np.geomspace(NATIVE, LOWEST, 4001)
@@ -78,11 +86,15 @@ def geometric_grid(points: int) -> list[int]:
 
 
 def draw_answers(
-    curve: Accuracy, grid: Sequence[int], n: int, random: np.random.Generator
+    curve: Accuracy,
+    grid: Sequence[int],
+    n: int,
+    random: np.random.Generator,
+    alike: float = ALIKE,
 ) -> NDArray[np.bool_]:
     """(resolutions, n) right or wrong, paired: an image keeps part of its luck at every r."""
     own = random.standard_normal(n)
     noise = random.standard_normal((len(grid), n))
-    luck = np.sqrt(ALIKE) * own + np.sqrt(1 - ALIKE) * noise
+    luck = np.sqrt(alike) * own + np.sqrt(1 - alike) * noise
     share = np.clip(curve(np.asarray(grid, np.float64)), 1e-12, 1 - 1e-12)
     return np.asarray(luck < norm.ppf(share)[:, None])

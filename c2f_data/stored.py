@@ -23,12 +23,14 @@ class Thresholds:
         relative: they are shares of each level's own accuracy at native resolution.
         balanced: accuracy is the mean of the classes' accuracies.
         confidence: of the intervals.
+        floor: threshold in (0, 1) of the coarsest level; None: not asked.
     """
 
     values: Mapping[str, float]
     relative: bool = False
     balanced: bool = False
     confidence: float = CONFIDENCE
+    floor: float | None = None
 
 
 def read_stored(result: CalibrationResult, folder: Path) -> tuple[Predictions, ...]:
@@ -76,21 +78,22 @@ def ask_again(
             f"thresholds for {', '.join(asked.values)}",
             f"Give one for each of {', '.join(levels[1:])}.",
         )
+    asked_of = {**asked.values, **({} if asked.floor is None else {levels[0]: asked.floor})}
     crossings: list[Crossing] = []
-    for position in range(len(levels) - 1, 0, -1):
-        start = crossings[-1].resolution if crossings else None
+    for position in range(len(levels) - 1, -1 if asked.floor is not None else 0, -1):
         crossing = locate_crossing(
             predictions,
             levels[position],
-            levels[position - 1],
-            asked.values[levels[position]],
+            levels[position - 1] if position else "",
+            asked_of[levels[position]],
             relative=asked.relative,
-            start=start,
+            start=crossings[-1].resolution if crossings else None,
             cap=result.protocol.cap,
             balanced=asked.balanced,
             confidence=asked.confidence,
         )
         crossings.append(replace(crossing, images_evaluated=0))
+    floor = None if asked.floor is None else crossings.pop()
     found = {crossing.next_level: crossing.resolution for crossing in crossings}
     return replace(
         result,
@@ -99,7 +102,7 @@ def ask_again(
         ),
         curves=tuple(accuracy_curve(predictions, level, asked.balanced) for level in levels),
         crossings=tuple(crossings),
-        floor=None,
+        floor=floor,
         images_evaluated=0,
         training_images=0,
         search="stored predictions",

@@ -249,13 +249,9 @@ def torchvision_classifier(name: str, classes: int | None) -> tuple[nn.Module, A
     Raises:
         ConfigError: no such model.
     """
-    from torchvision.models import get_model, get_model_weights, list_models
+    from torchvision.models import get_model
 
-    if name not in list_models(module=_classification_module()):
-        raise ConfigError(
-            f"torchvision has no classifier {name!r}",
-            "Give a name that torchvision.models.list_models() lists: torchvision:resnet50.",
-        )
+    entry = torchvision_entry(name)
     head = {} if classes is None else {"num_classes": classes}
     with warnings.catch_warnings():
         # Two old models warn of a slow start that their weights then overwrite.
@@ -264,8 +260,24 @@ def torchvision_classifier(name: str, classes: int | None) -> tuple[nn.Module, A
     if hasattr(network, "transform_input"):
         # GoogLeNet and Inception were trained on another normalisation and convert to it.
         network.transform_input = True
+    return network.eval(), entry
+
+
+def torchvision_entry(name: str) -> Any:
+    """Torchvision's entry of a classifier's weights, which are not read or downloaded for that.
+
+    Raises:
+        ConfigError: no such model.
+    """
+    from torchvision.models import get_model_weights, list_models
+
+    if name not in list_models(module=_classification_module()):
+        raise ConfigError(
+            f"torchvision has no classifier {name!r}",
+            "Give a name that torchvision.models.list_models() lists: torchvision:resnet50.",
+        )
     choices: Any = get_model_weights(name)
-    return network.eval(), choices.DEFAULT
+    return choices.DEFAULT
 
 
 def _torchvision(name: str, taps: tuple[str, ...]) -> tuple[Backbone, nn.Module]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from c2f_data.camera import Camera
 from c2f_data.errors import ConfigError
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
     from c2f_data.calibration import CalibrationResult
 
 NO_ANSWER = 3
+# All else was settled when the predictions were made.
+WITH_STORED = {
+    "dataset", "workspace", "t_med", "t_low", "threshold", "relative", "balanced", "floor",
+    "confidence", "camera", "object_metres", "share", "from_predictions", "config", "as_json",
+    "quiet", "seed", "workers", "device", "no_shards",
+}  # fmt: skip
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
@@ -160,6 +167,7 @@ def calibrate(**o: Any) -> int:
     name = current_dataset(workspace, choice)
     camera = _camera(o)
     if o["from_predictions"]:
+        _check_stored_options()
         return _show(_stored(o, workspace.dataset(name), camera), None, o, console)
     device = pick_device(o["device"])
     choice = ensure_demo(name, choice, console)
@@ -207,13 +215,27 @@ def _stored(o: dict[str, Any], folder: DatasetFolder, camera: Camera | None) -> 
     from c2f_data.stored import Thresholds, ask_again, read_stored
 
     before = read_result(folder.result)
-    names = tuple(level.name for level in before.levels)
-    asked = Thresholds(dict(_thresholds(o, names)), o["relative"], o["balanced"], o["confidence"])
+    levels = tuple(level.name for level in before.levels)
+    values = dict(_thresholds(o, levels))
+    floor = values.pop(levels[0], values[levels[1]]) if o["floor"] else None
+    asked = Thresholds(values, o["relative"], o["balanced"], o["confidence"], floor)
     result = ask_again(before, read_stored(before, folder.calibration), asked)
     if camera is not None:
         result = replace(result, camera=camera)
     write_result(folder.result, result)
     return result
+
+
+def _check_stored_options() -> None:
+    """Refuse flags that can't move an answer any more, rather than leave them out in silence."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if given and parameter.name not in WITH_STORED:
+            raise click.UsageError(
+                f"{parameter.opts[0]} has no meaning with --from-predictions: what is stored was "
+                "measured before. Leave one of the two out."
+            )
 
 
 def _camera(o: dict[str, Any]) -> Camera | None:

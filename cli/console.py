@@ -23,7 +23,7 @@ from rich.progress import (
 from c2f_data.artefacts import to_plain
 from c2f_train.progress import Look, Task
 
-from .live_curve import LiveCurve
+from .live_curve import LiveCurve, Speed, cost, time_left
 
 # Where stderr is not a terminal (a log, a pipe), a line this often, in seconds.
 PLAIN_INTERVAL = 15.0
@@ -89,21 +89,31 @@ class Console:
 
 
 class _Search:
-    """The looks of a search: on a terminal the curve as it forms, elsewhere a line a verdict."""
+    """The looks of a search: on a terminal the curve as it forms, elsewhere a line a verdict.
+
+    Where none comes for long, a line says how far it is.
+    """
 
     def __init__(self, what: str, console: RichConsole) -> None:
         self._console = console
         self._curve = LiveCurve(what, console) if console.is_interactive else None
+        self._speed = Speed()
+        self._last = time.monotonic()
         self._said: set[tuple[str, int, int]] = set()
 
     def __call__(self, look: Look) -> None:
         if self._curve is not None:
             self._curve.show(look)
             return
+        rate, now = self._speed.after(look.evaluated), time.monotonic()
         key = (look.level, look.step.resolution, look.step.seen)
-        if look.step.below is not None and key not in self._said:
-            self._said.add(key)
-            self._console.print(f"  {_verdict(look)}", markup=False)
+        verdict = look.step.below is not None and key not in self._said
+        unfinished = look.step.below is None and look.step.seen < look.step.total
+        if verdict or (unfinished and now - self._last >= PLAIN_INTERVAL):
+            self._last = now
+            self._said |= {key} if verdict else set()
+            left = f", {time_left(look, rate)}" if rate > 0 else ""
+            self._console.print(f"  {_verdict(look)}; {cost(look)}{left}", markup=False)
 
     def pause(self) -> None:
         """Give the terminal free."""
@@ -113,12 +123,13 @@ class _Search:
 
 def _verdict(look: Look) -> str:
     step = look.step
-    side = "below" if step.below else "not below"
     seen = f"all {step.total:,}" if step.seen == step.total else f"{step.seen:,}"
-    return (
-        f"{look.level} at {step.resolution} px: {step.right / step.seen:.1%} of {seen} images "
-        f"right, {side} {step.threshold:.1%}"
+    so_far = (
+        f"{look.level} at {step.resolution} px: {step.right / step.seen:.1%} of {seen} images right"
     )
+    if step.below is None:
+        return so_far
+    return f"{so_far}, {'below' if step.below else 'not below'} {step.threshold:.1%}"
 
 
 class _Bar:
@@ -144,7 +155,8 @@ class _Plain:
         if now - self._last >= PLAIN_INTERVAL:
             self._last = now
             left = (now - self._started) / max(1, self._done) * (self._total - self._done)
-            self._line(f"{self._done}/{self._total}, about {left:.0f} s left")
+            guess = f", about {left:.0f} s left" if self._done else ""
+            self._line(f"{self._done}/{self._total}{guess}")
 
     def finish(self) -> None:
         self._line(f"{self._done}/{self._total}, {time.monotonic() - self._started:.1f} s")

@@ -46,7 +46,7 @@ class LiveCurve:
         self._what = what
         self._console = console
         self._live: Live | None = None
-        self._speed = _Speed()
+        self._speed = Speed()
 
     def show(self, look: Look) -> None:
         """Draw what is known now."""
@@ -63,7 +63,7 @@ class LiveCurve:
             self._live = None
 
 
-class _Speed:
+class Speed:
     """Images per second of late."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -110,11 +110,21 @@ def words(look: Look, rate: float) -> list[str]:
         where(look),
         f"At {step.resolution} px: {step.right:,} of {step.seen:,} right"
         + ("" if step.seen == step.total else f" ({step.total:,} in all)"),
-        f"{look.evaluated:,} of at most {look.maximum:,} images",
+        cost(look),
     ]
     if rate > 0:
-        lines.append(f"{rate:.0f} images/s, about {duration(look.left / rate)} left")
+        lines.append(f"{rate:.0f} images/s, {time_left(look, rate)}")
     return lines
+
+
+def cost(look: Look) -> str:
+    """Images evaluated of the maximum."""
+    return f"{look.evaluated:,} of at most {look.maximum:,} images"
+
+
+def time_left(look: Look, rate: float) -> str:
+    """A guess, at so many images per second."""
+    return f"about {duration(look.left / rate)} left"
 
 
 def where(look: Look) -> str:

@@ -5,7 +5,7 @@ The order is the same at every resolution, so what is measured stays paired.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -64,14 +64,12 @@ class Answers:
     def __init__(
         self, score: Score, n_images: int, *, seed: int = 0, watch: Watch | None = None
     ) -> None:
-        if n_images < 1:
-            raise ConfigError(f"{n_images} images", "Give at least one image.")
-        self.n = n_images
+        self.n = whole_number("number of images", n_images, least=1)
         self._score = score
         self._watch = watch
-        self._order = image_order(n_images, seed)
+        self._order = image_order(self.n, whole_number("seed", seed, least=0))
         self._back = np.argsort(self._order)
-        self._batch = batch_size(n_images)
+        self._batch = batch_size(self.n)
         self._right: dict[int, NDArray[np.bool_]] = {}
 
     def __contains__(self, resolution: int) -> bool:
@@ -117,21 +115,61 @@ class Answers:
         right = self._right.get(resolution, np.zeros(0, np.bool_))
         while right.size < upto:
             chosen = self._order[right.size : min(upto, right.size + self._batch)]
-            answers = np.asarray(self._score(resolution, chosen), dtype=np.bool_)
-            if answers.shape != chosen.shape:
-                raise ConfigError(
-                    f"the scorer gave {answers.shape} answers for {chosen.size} images",
-                    "It must give one for each image, in order.",
-                )
-            right = np.concatenate([right, answers])
+            answers = self._score(resolution, chosen.copy())  # theirs to sort, if they like
+            right = np.concatenate([right, _right_or_wrong(answers, chosen.size, resolution)])
             self._right[resolution] = right
             self.say(resolution, threshold, None)
 
 
-def check_grid(grid: Sequence[int]) -> None:
-    """Raises ConfigError where a grid does not descend, or has fewer than two resolutions."""
-    if len(grid) < 2 or any(b >= a for a, b in pairwise(grid)) or grid[-1] < 1:
+def _right_or_wrong(answers: object, count: int, resolution: int) -> NDArray[np.bool_]:
+    """What a scorer gave, as (count,) bool.
+
+    Raises:
+        ConfigError: another number of answers, or anything but true, false, 1 and 0. A share of 0.3
+            would count as right if it were taken for a truth value.
+    """
+    try:
+        given = np.asarray(answers)
+    except (ValueError, TypeError, RuntimeError):  # rows of different lengths, a GPU's tensor
+        given = np.asarray(None)
+    if given.shape != (count,):
+        shown = f"{given.shape} answers" if given.dtype != object else type(answers).__name__
         raise ConfigError(
-            f"a grid of {', '.join(map(str, grid)) or 'nothing'}",
+            f"at {resolution} px the scorer gave {shown} for {count} images",
+            f"It must give one answer for each image, in order: ({count},) of bool.",
+        )
+    if given.dtype != np.bool_:
+        odd = [value for value in given.tolist() if value not in (0, 1)]
+        if odd:
+            raise ConfigError(
+                f"at {resolution} px the scorer gave {odd[0]!r} for an image",
+                "It must say whether each answer is right: true or false, or 1 or 0.",
+            )
+    return given.astype(np.bool_)
+
+
+def whole_number(what: str, value: object, *, least: int) -> int:
+    """A value as an int. Raises ConfigError where it is not whole, or too small."""
+    try:
+        number = int(value)  # type: ignore[call-overload]
+        whole = number == value and number >= least
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise ConfigError(f"{what}: {value!r}", f"Give a whole number from {least} on.")
+    return int(number)
+
+
+def check_grid(grid: Iterable[object]) -> list[int]:
+    """The grid as whole numbers of pixels.
+
+    Raises:
+        ConfigError: it does not descend, has fewer than two resolutions, or one is not whole.
+    """
+    pixels = [whole_number("resolution in pixels", r, least=1) for r in grid]
+    if len(pixels) < 2 or any(b >= a for a, b in pairwise(pixels)):
+        raise ConfigError(
+            f"a grid of {', '.join(map(str, pixels)) or 'nothing'}",
             "Give two or more resolutions in pixels, descending: 224,160,112.",
         )
+    return pixels

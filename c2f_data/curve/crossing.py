@@ -263,10 +263,10 @@ def interval_end(
 
     An end is wrong where a point on the wrong side of the true crossing is taken for sure. Each
     point has half of what the confidence leaves for that; accuracy moves away from the threshold
-    on either side, so the point next to the crossing has nearly all of the risk. Where that point
-    is not sure, accuracy may stay near the threshold over several points, and then any of them
-    may seem sure by luck: from there on a point counts only if it is sure at a higher confidence,
-    or if the next one outwards is sure, too.
+    on either side, so the point next to the crossing has nearly all of the risk. But accuracy may
+    also stay at the threshold over several points, and then any of them may seem sure by luck, the
+    bracket's own most of all, as it was chosen for lying on that side. So a point counts only if
+    it is sure at a higher confidence, or if the next one outwards is sure, too.
 
     Args:
         outwards: positions of the points on one side, the bracket's own first.
@@ -277,8 +277,7 @@ def interval_end(
     """
     confirms = confirms or sure
     for place, i in enumerate(outwards):
-        alone = place == 0 or i == outwards[-1]
-        if sure(i) and (alone or very_sure(i) or confirms(outwards[place + 1])):
+        if sure(i) and (i == outwards[-1] or very_sure(i) or confirms(outwards[place + 1])):
             return i
     return None
 

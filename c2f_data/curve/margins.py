@@ -14,7 +14,7 @@ from c2f_data.errors import ConfigError
 
 CONFIDENCE = 0.95
 # What the confidence leaves for errors is divided by this where one point has to stand alone.
-STRICTER = 10
+STRICTER = 20
 
 Right = NDArray[np.bool_]
 
@@ -93,8 +93,20 @@ class Criterion:
 
     def __post_init__(self) -> None:
         for what, value in (("threshold", self.factor), ("confidence", self.confidence)):
-            if not 0 < value < 1:
-                raise ConfigError(f"{what} {value:g}", "Give a number between 0 and 1.")
+            try:
+                inside = 0 < value < 1
+            except TypeError:
+                inside = False
+            if not inside:
+                raise ConfigError(f"{what} {value}", "Give a number between 0 and 1.")
+
+    def check_classes(self, n: int) -> None:
+        """Raises ConfigError where the classes are not those of n images."""
+        if self.classes is not None and np.shape(self.classes) != (n,):
+            raise ConfigError(
+                f"classes of shape {np.shape(self.classes)} for {n} images",
+                "Give one for each image.",
+            )
 
     @property
     def threshold(self) -> float:
@@ -131,7 +143,7 @@ class Criterion:
 
     @property
     def strict(self) -> Criterion:
-        """The same question at a higher confidence: 0.995 instead of 0.95."""
+        """The same question at a higher confidence: 0.9975 instead of 0.95."""
         return replace(self, confidence=1 - (1 - self.confidence) / STRICTER)
 
 

@@ -17,12 +17,13 @@ The images come in one random order (:mod:`c2f_data.curve.answers`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from c2f_data.curve.answers import Answers, Score, Watch, check_grid
+from c2f_data.curve.answers import Answers, Score, Watch, check_grid, whole_number
 from c2f_data.curve.crossing import (
     Crossing,
     Measured,
@@ -70,7 +71,8 @@ def find_crossing(
 
     Raises:
         ConfigError: a grid that does not descend, no images, a threshold or confidence outside
-            (0, 1).
+            (0, 1), classes of another number of images; answers that are not one true or false for
+            each image.
     """
     search = CrossingSearch(score, grid, n_images, seed=seed, confidence=confidence)
     return search.find(
@@ -101,8 +103,7 @@ class CrossingSearch:
         confidence: float = CONFIDENCE,
         watch: Watch | None = None,
     ) -> None:
-        check_grid(grid)
-        self._grid = [int(r) for r in grid]
+        self._grid = check_grid(grid)
         self._answers = Answers(score, n_images, seed=seed, watch=watch)
         self._confidence = confidence
 
@@ -127,11 +128,15 @@ class CrossingSearch:
         full_curve: bool = False,
     ) -> Crossing:
         """Find one crossing; see :func:`find_crossing`."""
+        refine = whole_number("halvings of the bracket (refine)", refine, least=0)
+        # Before the first image: a threshold or classes that make no sense.
+        asked = Criterion(threshold, classes=classes, confidence=self._confidence)
+        asked.check_classes(self._answers.n)
         if question.start is not None:
             # A start that an earlier search refined lies between two points of the grid.
             self._grid = sorted({*self._grid, question.start}, reverse=True)
         native = self._answers.all(self._grid[0], None if relative else threshold)
-        criterion = Criterion(threshold, native if relative else None, classes, self._confidence)
+        criterion = replace(asked, native=native if relative else None)
         first = start_position(self._grid, question.start)
         if full_curve:
             for r in self._grid[:first]:

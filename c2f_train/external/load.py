@@ -22,7 +22,12 @@ from c2f_train.external.onnx import open_onnx
 from c2f_train.external.rollup import ExternalClassifier
 from c2f_train.external.source import DEFAULT_SIDE, Source
 from c2f_train.external.words import Kind, Word, parse_word
-from c2f_train.external.zoo import open_timm, open_torchvision
+from c2f_train.external.zoo import (
+    open_timm,
+    open_torchvision,
+    timm_labels,
+    torchvision_labels,
+)
 
 ZOO = (Kind.TIMM, Kind.TORCHVISION)
 FILES = (Kind.EXPORTED, Kind.ONNX)
@@ -92,6 +97,10 @@ def load_external(request: ExternalRequest, taxonomy: Taxonomy, device: torch.de
         )
     _check_options(request, word)
     given = read_labels(request.labels) if request.labels else None
+    owner = str(request.labels or request.word)
+    early = given or _labels_of(request, word)
+    if early is not None:  # before anything is downloaded or read
+        match_labels(early, taxonomy, owner)
     source = _open(request, word, given, device)
     labels = given or source.labels
     if labels is None:
@@ -99,7 +108,6 @@ def load_external(request: ExternalRequest, taxonomy: Taxonomy, device: torch.de
             f"{request.word}: which class each score belongs to is not known",
             "Name the classes in the order of the scores, one a line: --labels FILE.",
         )
-    owner = str(request.labels or request.word)
     outputs = match_labels(labels, taxonomy, owner)
     spec = _spec(request, source)
 
@@ -146,6 +154,13 @@ def _check_options(request: ExternalRequest, word: Word) -> None:
             f"--normalise with --classifier {request.word}, which normalises its images itself",
             "Leave --normalise out; it is for FILE.pt2 and FILE.onnx.",
         )
+
+
+def _labels_of(request: ExternalRequest, word: Word) -> tuple[str, ...] | None:
+    """The labels of a library's own weights, as far as it names them beforehand."""
+    if request.weights is not None or word.kind not in ZOO:
+        return None
+    return (torchvision_labels if word.kind is Kind.TORCHVISION else timm_labels)(word.target)
 
 
 def _open(

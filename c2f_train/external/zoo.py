@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from c2f_data.errors import ArtefactError, ConfigError, install_hint
-from c2f_train.backbones import torchvision_classifier, torchvision_state
+from c2f_train.backbones import torchvision_classifier, torchvision_entry, torchvision_state
 from c2f_train.external.normalise import Normalisation, Normalised
 from c2f_train.external.source import Source, first_line, square
 from c2f_train.weights import read_state
@@ -20,6 +20,25 @@ from c2f_train.weights import read_state
 IMAGENET_1K = 1000
 OTHERWISE = "the weights as a file, with the names of their classes: --weights FILE --labels FILE"
 _OLD_NAME = re.compile(r"\.(norm|conv)\.([12])\.")
+
+
+def torchvision_labels(name: str) -> tuple[str, ...]:
+    """What the outputs of torchvision's own weights are called, known before they are here.
+
+    Raises:
+        ConfigError: no such model.
+    """
+    return tuple(torchvision_entry(name).meta["categories"])
+
+
+def timm_labels(name: str) -> tuple[str, ...] | None:
+    """The same of timm's; None: not known before they are here, or no timm."""
+    try:
+        import timm
+    except ImportError:
+        return None
+    known = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    return None if known is None else _timm_labels(known.num_classes, known.to_dict())
 
 
 def open_torchvision(name: str, weights: str | None, labels: int | None) -> Source:
@@ -80,7 +99,7 @@ def open_timm(name: str, weights: str | None, labels: int | None) -> Source:
         content=state_digest(network),
         side=side,
         enlarged=int(side / settings["crop_pct"]) if side else None,
-        labels=None if weights else _timm_labels(network, own),
+        labels=None if weights else _timm_labels(getattr(network, "num_classes", None), own),
         notes=("It was made for squashed images: --fit squash gives it those.",) * squashed,
     )
 
@@ -127,14 +146,14 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], source: str, hint: st
         ) from error
 
 
-def _timm_labels(network: nn.Module, own: dict[str, Any]) -> tuple[str, ...] | None:
+def _timm_labels(outputs: int | None, own: dict[str, Any]) -> tuple[str, ...] | None:
     """The names that the weights carry; ImageNet's for 1,000 outputs."""
     from timm.data import ImageNetInfo
 
     if own.get("label_names"):
         described = own.get("label_descriptions") or {}
         return tuple(str(described.get(name, name)) for name in own["label_names"])
-    if getattr(network, "num_classes", None) == IMAGENET_1K:
+    if outputs == IMAGENET_1K:
         return tuple(ImageNetInfo("imagenet-1k").label_descriptions())
     return None
 

@@ -66,7 +66,14 @@ def test_stored_predictions_answer_another_threshold_without_the_images(
     assert crossing(again, "species")["threshold"] == 0.35
     assert again.json["images_evaluated"] == 0
     assert again.json["search"] == "stored predictions"
+    assert again.json["floor"] is None
+    floored = c2f("calibrate", "--from-predictions", "--t-med", 0.35, "--floor", "--json")
+    assert floored.json["floor"]["level"] == "family"
     assert c2f("calibrate", "--from-predictions", "--threshold", "tribe=0.5").code == 1
+    for words in (("--refine", 2), ("--images", "val"), ("--protocol", "retrained")):
+        ignored = c2f("calibrate", "--from-predictions", *words)
+        assert ignored.code == 2
+        assert f"{words[0]} has no meaning with --from-predictions" in ignored.err
 
 
 def test_nothing_stored_is_one_clear_line(c2f: CommandLine) -> None:

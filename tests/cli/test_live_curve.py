@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console as RichConsole
 
 from c2f_cli.console import Console
-from c2f_cli.live_curve import Picture, _Speed, duration
+from c2f_cli.live_curve import Picture, Speed, duration
 from c2f_data.curve.answers import Step
 from c2f_train.calibration_course import Course
 from c2f_train.progress import Look
@@ -170,18 +170,30 @@ def test_on_a_terminal_it_is_drawn_and_taken_away(monkeypatch: pytest.MonkeyPatc
     assert "not below" not in screen.text
 
 
-def test_without_a_terminal_a_verdict_is_a_line() -> None:
+def test_without_a_terminal_a_verdict_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("c2f_cli.console.Speed", lambda: Speed(lambda: now[0]))
     screen = Screen(terminal=False)
     with Console(quiet=False, rich=screen.rich).search("Measuring") as watch:
         for look in [*looks(), looks()[-1]]:
             watch(look)
-    assert screen.written.splitlines() == [
+            now[0] += 2.0
+        now[0] += 60.0  # a resolution takes long: how far it is, without a verdict
+        watch(looks()[2])
+    lines = screen.written.splitlines()
+    assert [line.split(";")[0] for line in lines] == [
         "  species at 448 px: 98.0% of all 500 images right, not below 80.0%",
         "  species at 12 px: 3.1% of 32 images right, below 80.0%",
         "  species at 224 px: 96.9% of 64 images right, not below 80.0%",
         "  species at 69 px: 62.5% of 96 images right, below 80.0%",
         "  species at 89 px: 84.0% of all 500 images right, not below 80.0%",
+        "  species at 78 px: 62.5% of 32 images right",
     ]
+    assert lines[0].endswith("; 500 of at most 3,500 images")
+    look = looks()[-1]
+    left = duration(look.left / ((look.evaluated - 500) / 12))
+    assert lines[4].endswith(f"; 1,448 of at most 3,500 images, about {left} left")
 
 
 def test_quiet_shows_nothing() -> None:
@@ -204,7 +216,7 @@ def test_no_color_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_speed_is_that_of_late() -> None:
     now = [0.0]
-    speed = _Speed(lambda: now[0])
+    speed = Speed(lambda: now[0])
     assert speed.after(10_000) == 0  # read back from an earlier run, all at once
     rates = []
     for _ in range(20):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from c2f_data.curve import (
     Crossing,
@@ -68,6 +69,10 @@ def test_wilson_is_the_closed_formula(n: int, share: float) -> None:
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     assert wilson(k, n) == pytest.approx((middle - half, middle + half), abs=1e-12)
+    test = binomtest(k, n)
+    for confidence in (0.5, 0.95, 0.995):
+        theirs = test.proportion_ci(confidence_level=confidence, method="wilson")
+        assert wilson(k, n, confidence) == pytest.approx((theirs.low, theirs.high), abs=1e-14)
 
 
 def test_wilson_of_a_published_example() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from benchmarks.calibration import run_curve
-from benchmarks.curves import CURVES, draw_answers, geometric_grid
+from benchmarks.curves import ALIKE, CURVES, PLATEAUS, draw_answers, geometric_grid
 from c2f_data.curve import Criterion, CrossingSearch, Outcome, find_crossing
 from c2f_data.curve.answers import batch_size, image_order
 from c2f_data.curve.crossing import Measured, Question, interval_end, read_crossing
@@ -216,17 +217,22 @@ def too_few(r: int, images: NDArray[np.int64]) -> Answers:
         ((64,), 0.8, 10, None, "a grid of 64"),
         ((64, 64), 0.8, 10, None, "a grid of 64, 64"),
         ((64, 80), 0.8, 10, None, "a grid of 64, 80"),
-        ((64, 0), 0.8, 10, None, "a grid of 64, 0"),
-        ((64, 32), 0.8, 0, None, "0 images"),
+        ((64, 0), 0.8, 10, None, "resolution in pixels: 0"),
+        ((64.5, 32), 0.8, 10, None, "resolution in pixels: 64.5"),
+        (("64", "32"), 0.8, 10, None, "resolution in pixels: '64'"),
+        ((64, 32), 0.8, 0, None, "number of images: 0"),
+        ((64, 32), 0.8, 2.5, None, "number of images: 2.5"),
+        ((64, 32), math.nan, 10, None, "threshold nan"),
+        ((64, 32), "0.8", 10, None, "threshold 0.8"),
         ((64, 32), 0.0, 10, None, "threshold 0"),
         ((64, 32), 1.0, 10, None, "threshold 1"),
         ((64, 32), 0.8, 10, too_few, "answers for 10 images"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    grid: tuple[int, ...],
-    threshold: float,
-    n: int,
+    grid: Any,
+    threshold: Any,
+    n: Any,
     score: Callable[[int, NDArray[np.int64]], Answers] | None,
     said: str,
 ) -> None:
@@ -235,9 +241,63 @@ def test_what_makes_no_sense_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"confidence": 1.0}, "confidence 1"),
+        ({"seed": -1}, "seed: -1"),
+        ({"refine": -1}, "refine"),
+        ({"classes": np.zeros(9, np.int64)}, "classes of shape"),
+        ({"threshold": 1.0, "relative": True}, "threshold 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_the_first_image(
+    options: dict[str, Any], said: str
+) -> None:
+    scorer = Scorer(FALLING)
+    with pytest.raises(ConfigError, match=said):
+        find_crossing(scorer, GRID, **{"threshold": 0.8, "n_images": N, **options})
+    assert not scorer.asked
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (lambda n: np.full(n, 0.7), "gave 0.7 for an image"),  # a share is no truth value
+        (lambda n: [2] * n, "gave 2 for an image"),
+        (lambda n: ["True"] * n, "gave 'True' for an image"),
+        (lambda n: [math.nan] * n, "gave nan for an image"),
+        (lambda _: None, "gave NoneType for 10 images"),
+        (lambda _: True, r"gave \(\) answers for 10 images"),
+        (lambda n: np.ones((n, 1), np.bool_), r"gave \(10, 1\) answers"),
+        (lambda _: [[True], [True, False]], "gave list for 10 images"),
+    ],
+)
+def test_answers_that_are_not_right_or_wrong_are_refused(
+    answers: Callable[[int], Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"at 64 px the scorer {said}"):
+        find_crossing(lambda _, images: answers(images.size), (64, 32), 0.8, 10)
+
+
+@pytest.mark.parametrize("kind", [list, np.asarray, lambda a: np.asarray(a, np.int8)])
+def test_scorers_may_give_lists_and_ones_and_sort_their_positions(
+    kind: Callable[[Answers], Any],
+) -> None:
+    def score(r: int, images: NDArray[np.int64]) -> Any:
+        answers = kind(FALLING[GRID.index(r)][images])
+        images.sort()
+        return answers
+
+    expected = find_crossing(Scorer(FALLING), GRID, 0.8, N)
+    assert find_crossing(score, np.asarray(GRID), np.float64(0.8), np.int64(N)) == expected
+
+
+@pytest.mark.parametrize(
     ("sure", "end"),
     [
-        ("S...", 0),  # the bracket's own point needs nobody
+        ("S...", None),  # the bracket's own point was chosen for its side: it, too, needs another
+        ("SS..", 0),
+        ("!...", 0),
         (".SS.", 1),
         (".S.SS", 3),  # one lucky point among unsure ones does not count
         ("..S", 2),  # unless the grid ends there
@@ -262,15 +322,13 @@ def test_a_point_that_only_confirms_another_one_gets_few_images() -> None:
     assert counts[160] < N / 2 > counts[28]
 
 
-def test_on_a_plateau_at_the_threshold_the_interval_still_covers() -> None:
-    """0.95 down to 200 px, then exactly the threshold down to 60 px, then 0.4."""
-
-    def plateau(r: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.where(r >= 200, 0.95, np.where(r >= 60, 0.8, 0.4))
-
+@pytest.mark.parametrize("alike", [0.0, ALIKE])
+@pytest.mark.parametrize("name", PLATEAUS)
+def test_on_a_plateau_at_the_threshold_the_interval_still_covers(name: str, alike: float) -> None:
+    """Whether an image's luck is its own at each resolution or partly the same at all of them."""
     grid, runs, covered = geometric_grid(28), 200, 0
     for run in range(runs):
-        answers = draw_answers(plateau, grid, 500, np.random.default_rng([3, run]))
+        answers = draw_answers(PLATEAUS[name], grid, 500, np.random.default_rng([3, run]), alike)
         low, high = find_crossing(
             lambda r, images, a=answers: a[grid.index(r)][images], grid, 0.8, 500, seed=run
         ).interval

@@ -242,6 +242,13 @@ def test_stored_predictions_answer_other_thresholds(index: DatasetIndex, tmp_pat
     lower = ask_again(full, stored_rows, Thresholds({"species": 0.45, "genus": 0.8}))
     assert (lower.crossings[0].resolution or 99) < (full.crossings[0].resolution or 0)
     assert lower.levels[1].resolution == lower.crossings[0].resolution
+    assert (again.floor, lower.floor) == (None, None)
+    floored = calibrate(
+        index, replace(CONFIG, full_curve=True, floor=True), tmp_path, CPU, Silent()
+    )
+    asked = Thresholds({"species": 0.8, "genus": 0.8}, floor=0.8)
+    assert floored.floor is not None
+    assert ask_again(full, stored_rows, asked).floor == replace(floored.floor, images_evaluated=0)
     with pytest.raises(ConfigError, match="thresholds for species"):
         ask_again(full, stored_rows, Thresholds({"species": 0.8}))
 

@@ -88,8 +88,7 @@ def test_torchvision_that_is_not_there() -> None:
         load("torchvision:fcn_resnet50")
 
 
-def test_imagenet_labels_that_miss_the_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    give_weights(monkeypatch, get_model(SMALL, weights=None).state_dict())
+def test_imagenet_labels_that_miss_the_data_set_are_seen_before_a_download() -> None:
     with pytest.raises(ConfigError, match=r"no output for 3 of 4 classes \(Common Raven"):
         load(f"torchvision:{SMALL}", TREE)
 
@@ -131,6 +130,17 @@ def test_timm_brings_labels_and_preparation(monkeypatch: pytest.MonkeyPatch) -> 
     check(external, model, [0, 1])
     assert (external.spec.crop, external.spec.enlarge_to) == (176, 201)
     assert external.source == "timm c3_in1k"
+
+
+@timm_installed
+def test_timms_labels_that_miss_the_data_set_are_seen_before_a_download(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import timm
+
+    monkeypatch.setattr(timm, "create_model", lambda *_, **__: pytest.fail("built"))
+    with pytest.raises(ConfigError, match=r"no output for 3 of 4 classes \(Common Raven"):
+        load("timm:resnet10t.c3_in1k", TREE)
 
 
 @timm_installed
