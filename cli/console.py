@@ -27,6 +27,8 @@ from .live_curve import LiveCurve, Speed, cost, time_left
 
 # Where stderr is not a terminal (a log, a pipe), a line this often, in seconds.
 PLAIN_INTERVAL = 15.0
+# The part of the steps that must be done before the rest is estimated from them.
+ESTIMATED_FROM = 0.02
 
 
 class Console:
@@ -154,9 +156,12 @@ class _Plain:
         now = time.monotonic()
         if now - self._last >= PLAIN_INTERVAL:
             self._last = now
-            left = (now - self._started) / max(1, self._done) * (self._total - self._done)
-            guess = f", about {left:.0f} s left" if self._done else ""
-            self._line(f"{self._done}/{self._total}{guess}")
+            text = f"{self._done}/{self._total}"
+            # Before that it is the time in which processes start, and says nothing of the rest.
+            if self._done >= ESTIMATED_FROM * self._total:
+                left = (now - self._started) / self._done * (self._total - self._done)
+                text += f", about {left:.0f} s left"
+            self._line(text)
 
     def finish(self) -> None:
         self._line(f"{self._done}/{self._total}, {time.monotonic() - self._started:.1f} s")

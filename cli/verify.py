@@ -137,7 +137,7 @@ def _found(
         advance = counting(task)
 
         def progress(done: int, total: int) -> None:
-            advance(done * size // (MEGABYTE * max(1, total)), 0)
+            advance(-(-done * size // (MEGABYTE * max(1, total))), 0)
 
         return find_problems(
             folder, decode=images, index=index, rederive=sources, jobs=jobs, progress=progress
