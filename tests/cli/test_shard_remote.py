@@ -168,6 +168,8 @@ def by_ray(c2f: CommandLine, *words: object) -> str:
         # Ray's own end on a machine that is too busy for it: the command says so, and goes on.
         if again not in done.stderr:
             break
+    if "it could not start here" in done.stderr:
+        pytest.skip("this machine is too busy for the 30 seconds in which Ray must start")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import pickle
 import subprocess
 import sys
@@ -206,6 +207,24 @@ def test_a_reader_travels_to_workers_and_serves_threads(built: tuple[DatasetInde
     for thread in threads:
         thread.join()
     assert found == [expected] * 4
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_a_reader_works_in_processes_however_they_start(
+    built: tuple[DatasetIndex, Path], method: str
+) -> None:
+    """Also after it was used: what it has open and knows is its own process's."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    reader = ShardReader(built[1])
+    where = [("train", i, "genus") for i in range(12)]
+    expected = [reader.pixels(*place) for place in where]
+    with multiprocessing.get_context(method).Pool(2) as processes:
+        found = processes.starmap(reader.pixels, where, chunksize=3)
+    for pixels, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(pixels, right)
+    # A process that ended took nothing of this one's along.
+    np.testing.assert_array_equal(reader.pixels(*where[0]), expected[0])
 
 
 def test_reading_and_verifying_need_no_torch() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,6 @@ from shards_cases import SPEC, TAXONOMY, levels, make_index, tree
 
 from c2f_data.errors import ArtefactError, ConfigError, DataSetError, ImageError
 from c2f_data.index import DatasetIndex
-from c2f_data.lock import only_writer
 from c2f_data.shards.build import build_shard
 from c2f_data.shards.manifest import read_manifest
 from c2f_data.shards.reader import ShardReader
@@ -186,8 +187,19 @@ def test_one_task_is_enough_to_build_a_shard_elsewhere(
 
 
 def test_a_second_writer_is_told_who_is_at_work(index: DatasetIndex, folder: Path) -> None:
-    with only_writer(folder), pytest.raises(ArtefactError, match=r"process \d+ on "):
-        write_shards(index, levels(), SPEC, folder)
+    """A process of its own holds the folder, and is named by its number."""
+    code = (
+        "import sys; from pathlib import Path; from c2f_data.lock import only_writer\n"
+        "with only_writer(Path(sys.argv[1])):\n    print('here', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"here\n"
+        with pytest.raises(ArtefactError, match=f"process {other.pid} on .* is writing here"):
+            write_shards(index, levels(), SPEC, folder)
+        # Killed, it can't give the lock back; the system does.
+        other.kill()
     write_shards(index, levels(), SPEC, folder)
 
 
