@@ -32,6 +32,7 @@ from benchmarks.reader_memory import ReaderMemory, bytes_per_image, reader_memor
 from benchmarks.rounds import Rounds, race
 from benchmarks.targets import Target, targets_of
 from benchmarks.timing import Machine, this_machine
+from c2f_data.allocator import keep_freed_memory
 from c2f_data.artefacts import to_plain
 from c2f_data.decode import decode_file
 from c2f_data.errors import C2FError
@@ -117,7 +118,9 @@ def measure(size: Size, source: Path | None = None) -> ShardBenchmark:
         C2FError: a package to compare with is absent, ``source`` has no photographs, or two
             contestants saw different pixels.
     """
+    # As in the processes that build shards; it holds for every contestant.
     limit_threads()
+    keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="c2f-benchmark-") as name:
         folder = Path(name)
         photographs = lay_out(folder / "photographs", size.photographs, source)

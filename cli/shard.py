@@ -188,11 +188,14 @@ def _say_estimate(
     *,
     as_json: bool,
 ) -> None:
+    from c2f_data.allocator import keep_freed_memory
     from c2f_data.resample import limit_threads
     from c2f_data.shards.estimate import estimate
     from c2f_data.shards.tasks import plan_shards
 
-    limit_threads()  # as in the processes that would build
+    # As in the processes that would build.
+    limit_threads()
+    keep_freed_memory()
     found = estimate(index, plan, plan_shards(index, plan, folder.shards), jobs)
     if as_json:
         words = {"dataset": name, "dry_run": True, "layout": plan.layout, "bytes": found.bytes}

@@ -22,6 +22,7 @@ from itertools import islice
 from multiprocessing import connection
 from typing import TypeVar
 
+from c2f_data.allocator import keep_freed_memory
 from c2f_data.errors import C2FError, ConfigError
 from c2f_data.shards.manifest import ShardEntry
 from c2f_data.shards.tasks import ShardTask
@@ -184,6 +185,7 @@ _counters: Array[c_longlong] | None = None
 def _start_worker(counters: Array[c_longlong]) -> None:
     global _counters
     _counters = counters
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 
+from c2f_data.allocator import keep_freed_memory
 from c2f_data.errors import C2FError, ConfigError
 from c2f_data.provenance import package_versions
 from c2f_data.shards.manifest import ShardEntry
@@ -26,6 +27,7 @@ def build_on_node(task: ShardTask, versions: dict[str, str]) -> ShardEntry | C2F
             from c2f_data.shards.build import build_shard
 
         limit_threads()
+        keep_freed_memory()
         return build_shard(task)
     except C2FError as error:
         return error
