@@ -158,7 +158,7 @@ class _Plain:
             self._last = now
             text = f"{self._done}/{self._total}"
             # Before that it is the time in which processes start, and says nothing of the rest.
-            if self._done >= ESTIMATED_FROM * self._total:
+            if self._done > ESTIMATED_FROM * self._total:
                 left = (now - self._started) / self._done * (self._total - self._done)
                 text += f", about {left:.0f} s left"
             self._line(text)
