@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from c2f_data.errors import ArtefactError, ConfigError
+from c2f_train.timm_trunk import PREFIX, timm_input_size, timm_trunk
 from c2f_train.weights import load_weights, read_state
 
 Maps = tuple[Tensor, Tensor, Tensor]
+Triple = tuple[float, float, float]
 RANDOM = "none"
 # What a model that c2f saved calls the tensors of its trunk.
 OWN_PREFIX = "backbone.body."
@@ -60,7 +62,7 @@ class Backbone(nn.Module):
     """uint8 images to three maps.
 
     Attributes:
-        name: ``vgg16``, ``tiny`` or a torchvision name.
+        name: ``vgg16``, ``tiny``, ``timm:NAME`` or a torchvision name.
         channels: channels of the three maps.
         taps: names of the three maps, where the rule or the user chose them.
         source: where the weights came from, in words.
@@ -76,6 +78,7 @@ class Backbone(nn.Module):
         channels: tuple[int, int, int],
         taps: tuple[str, ...] = (),
         source: str = "from scratch",
+        normalisation: tuple[Triple, Triple] = (IMAGENET_MEAN, IMAGENET_STD),
     ) -> None:
         super().__init__()
         self.name = name
@@ -83,8 +86,7 @@ class Backbone(nn.Module):
         self.channels = channels
         self.taps = taps
         self.source = source
-        mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
-        std = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in normalisation)
         # (x / 255 - mean) / std as one multiplication and one addition.
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
         self.register_buffer("shift", -mean / std, persistent=False)
@@ -155,7 +157,13 @@ class _Extractor(nn.Module):
 
 
 def default_input_size(name: str) -> int:
-    """The side in pixels that a backbone's images are cropped to unless the user says more."""
+    """The side in pixels that a backbone's images are cropped to unless the user says more.
+
+    Raises:
+        ConfigError: a network of timm that is not there.
+    """
+    if name.startswith(PREFIX):
+        return timm_input_size(name) or 448
     return TRUNKS[name].input_size if name in TRUNKS else 448
 
 
@@ -163,11 +171,11 @@ def build_backbone(name: str, weights: str | None, taps: Sequence[str] = ()) -> 
     """Build a backbone with its weights.
 
     Args:
-        name: of a line of ``TRUNKS``, or a torchvision model name.
+        name: of a line of ``TRUNKS``, ``timm:NAME``, or a torchvision model name.
         weights: a file (.safetensors, .pth); ``none`` for random ones; None for the usual ones
-            (ImageNet by torchvision; random for ``tiny``).
-        taps: three node names of a torchvision model; empty: the last three activations that
-            share the size of the last map.
+            (ImageNet by torchvision; timm's own; random for ``tiny``).
+        taps: three node names of a torchvision model; of a timm model three names of modules or
+            three numbers of feature maps; empty: the last three that share one size.
 
     Raises:
         ConfigError: no such model, or no three maps in it.
@@ -183,14 +191,32 @@ def build_backbone(name: str, weights: str | None, taps: Sequence[str] = ()) -> 
         backbone = Backbone(name, body, body.channels)
         usual = None if trunk.imagenet else RANDOM
         return _with_weights(backbone, weights or usual, body, OWN_PREFIX)
+    if name.startswith(PREFIX):
+        return _of_timm(name, weights, taps)
     backbone, body = _torchvision(name, tuple(taps))
     return _with_weights(backbone, weights, body, f"{OWN_PREFIX}extractor.")
+
+
+def _of_timm(name: str, weights: str | None, taps: Sequence[str]) -> Backbone:
+    """A network of timm with its own normalisation."""
+    body = timm_trunk(name, taps, pretrained=weights is None)
+    norm = (_triple(body.mean), _triple(body.std))
+    backbone = Backbone(name, body, body.channels, body.taps, normalisation=norm)
+    if weights is None:
+        backbone.source = f"timm {name.removeprefix(PREFIX)}"
+        return backbone
+    return _with_weights(backbone, weights, body.net, f"{OWN_PREFIX}net.")
+
+
+def _triple(values: Sequence[float]) -> Triple:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
 
 
 def _with_weights(
     backbone: Backbone, weights: str | None, trunk: nn.Module, own_prefix: str
 ) -> Backbone:
-    """Fill the backbone; ``trunk`` is the part of it that has torchvision's names."""
+    """Fill the backbone; ``trunk`` is the part of it that has the library's own names."""
     if weights == RANDOM:
         return backbone
     if weights is None:
@@ -288,7 +314,7 @@ def _torchvision(name: str, taps: tuple[str, ...]) -> tuple[Backbone, nn.Module]
     if name not in list_models(module=_classification_module()):
         raise ConfigError(
             f"no backbone {name!r}",
-            f"Use {', '.join(TRUNKS)} or the name of a torchvision classifier.",
+            f"Use {', '.join(TRUNKS)}, timm:NAME or the name of a torchvision classifier.",
         )
     model = get_model(name, weights=None)
     chosen = taps or _last_three(name, model)

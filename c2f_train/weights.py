@@ -60,6 +60,6 @@ def load_weights(
         raise ArtefactError(
             f"{source}: {len(wrong)} of {len(own)} tensors are missing or of another shape "
             f"(first: {wrong[0]})",
-            "Give the weights of this very backbone, with torchvision's key names.",
+            "Give the weights of this very backbone, with its library's key names.",
         )
     module.load_state_dict({key: value.to(own[key].dtype) for key, value in found.items()})
