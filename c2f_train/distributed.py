@@ -7,6 +7,8 @@ DistributedDataParallel (NCCL between GPUs); the little else that is said goes t
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -146,6 +148,7 @@ def joined(world: World, device: torch.device) -> Iterator[World]:
     if world.size == 1:
         yield world
         return
+    told = _end_with_a_word(world)
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
@@ -157,14 +160,31 @@ def joined(world: World, device: torch.device) -> Iterator[World]:
     except RuntimeError as error:
         if not _of_a_peer(error):
             raise
-        raise PeerError(
-            f"process {world.rank} of {world.size}: another process of this training has ended",
-            "Its own message says why. Start the same command again: with --resume it goes on "
-            "from the last snapshot.",
-        ) from error
+        raise _ended(world) from error
     finally:
+        if told is not None:
+            signal.signal(signal.SIGTERM, told)
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _ended(world: World) -> PeerError:
+    return PeerError(
+        f"process {world.rank} of {world.size}: another process of this training has ended",
+        "Its own message says why. Start the same command again: with --resume it goes on from "
+        "the last snapshot.",
+    )
+
+
+def _end_with_a_word(world: World) -> Any:
+    """torchrun ends the other processes by SIGTERM: an error like any other. The handler before."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def end(*_: object) -> None:
+        raise _ended(world)
+
+    return signal.signal(signal.SIGTERM, end)
 
 
 def _of_a_peer(error: RuntimeError) -> bool:
