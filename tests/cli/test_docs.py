@@ -134,6 +134,8 @@ def test_options_named_in_the_texts_exist() -> None:
     }
     elsewhere = {"--runs", "--points", "--images", "--threads", "--clock", "--full"}  # benchmarks
     elsewhere |= {"--head", "--port"}  # of `ray start`
+    elsewhere |= {"--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"}
+    elsewhere |= {"--logdir"}  # of tensorboard; those above are torchrun's
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", page.read_text(encoding="utf-8")))
         assert named <= known | elsewhere, f"{page.name}: {named - known - elsewhere}"

@@ -65,17 +65,13 @@ def test_what_contradicts_itself_is_one_error(
 def test_two_processes_speak_with_one_voice(workspace: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = ("--stage1-epochs", "1", "--stage2-epochs", "0", "--name", "two", "--device", "cpu")
-
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, "-m", "c2f_cli", "train", *SHORT, *words, "--workspace", workspace, *more],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    done = run("--json")
+    done = subprocess.run(
+        [*command, "-m", "c2f_cli", "train", *SHORT, *words, "--workspace", workspace, "--json"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert [test["level"] for test in json.loads(done.stdout)["test"]] == [
         "family",
@@ -84,10 +80,26 @@ def test_two_processes_speak_with_one_voice(workspace: Path) -> None:
     ]
     assert done.stderr.count("Training mlph on tiny") == 1
     assert "2 processes" in done.stderr
-    refused = run("--overwrite", "--batch-size", "5")
-    assert refused.returncode != 0
-    assert refused.stderr.count("Error: --batch-size 5 on 2 processes") == 1
-    assert "give --batch-size 6" in refused.stderr
+
+
+def test_a_batch_that_the_processes_can_not_share_is_refused(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before they are connected; the second one says nothing."""
+    c2f = CommandLine(workspace, capsys)
+    words = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost"}
+    for name, value in words.items():
+        monkeypatch.setenv(name, value)
+    line = ("train", *SHORT, "--batch-size", "5", "--name", "five", "--device", "cpu")
+    answer = c2f(*line)
+    assert answer.code == 1
+    assert "--batch-size 5 on 2 processes" in one_line_error(answer)
+    assert "give --batch-size 6" in answer.err
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit) as caught:
+        c2f(*line)
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_who_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
