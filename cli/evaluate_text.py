@@ -32,6 +32,24 @@ def print_evaluation(result: EvaluationResult) -> None:
         ("classifier", "top-1", "top-5", "balanced", "ECE", "severity", "dist@1", "dist@5"),
         [_detail(score) for score in result.scores if score.images == score.level],
     )
+    if result.roll_ups:
+        _table(
+            "Own classifier minus rolled-up answers on the same images (McNemar's test; Holm: "
+            f"corrected for {len(result.roll_ups)} tests)",
+            ("level", "images", "difference", "only own", "only rolled up", "p", "p (Holm)"),
+            [
+                (
+                    shown(row.level),
+                    "native" if row.native else f"{row.resolution} px",
+                    _estimate(row.difference, sign="+"),
+                    f"{row.test.only_first:,}",
+                    f"{row.test.only_second:,}",
+                    _p(row.test.p),
+                    _p(row.p_holm),
+                )
+                for row in result.roll_ups
+            ],
+        )
     if result.paths:
         _table(
             "All levels' answers to an image together",

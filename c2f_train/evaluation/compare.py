@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, chi2
 
 from c2f_data.artefacts import fingerprint
-from c2f_data.curve import paired_margin
 from c2f_data.errors import ArtefactError
 from c2f_data.index import TEST
 from c2f_train.evaluation.answers import Answers, Column, Source, read_answers
 from c2f_train.evaluation.matrix import Estimate
+from c2f_train.evaluation.paired import McNemar, difference, holm, mcnemar
 from c2f_train.evaluation.result import (
     EvaluationResult,
     answers_file,
@@ -24,28 +22,6 @@ from c2f_train.evaluation.result import (
     read_evaluation,
     result_path,
 )
-
-# With fewer discordant images the chi-square distribution is a poor approximation.
-EXACT_BELOW = 25
-
-Method = Literal["exact binomial", "chi-square"]
-
-
-@dataclass(frozen=True, slots=True)
-class McNemar:
-    """A test of McNemar (1947, Psychometrika 12:153).
-
-    Attributes:
-        only_first, only_second: images that one of the two alone names rightly.
-        method: ``exact binomial`` below 25 such images, else ``chi-square`` with continuity
-            correction (Edwards 1948, Psychometrika 13:185).
-        p: two-sided probability of so uneven a split, or a more uneven one, by chance.
-    """
-
-    only_first: int
-    only_second: int
-    method: Method
-    p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,32 +92,6 @@ def read_evaluated(run: Path, split: str = TEST) -> Evaluated:
     return Evaluated(result, answers)
 
 
-def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """McNemar's test. Args: (n,) whether each of the two was right, image by image."""
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    discordant = only_first + only_second
-    if discordant < EXACT_BELOW:
-        p = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
-        return McNemar(only_first, only_second, "exact binomial", p)
-    # An even split stays even under the correction.
-    statistic = max(abs(only_first - only_second) - 1, 0) ** 2 / discordant
-    return McNemar(only_first, only_second, "chi-square", float(chi2.sf(statistic, 1)))
-
-
-def holm(p: Sequence[float]) -> tuple[float, ...]:
-    """p values corrected for their number (Holm 1979, Scandinavian J. of Statistics 6:65).
-
-    The smallest is multiplied by their number, the next by one less, and so on; none becomes
-    smaller than one before it, nor larger than 1.
-    """
-    order = np.argsort(p, kind="stable")
-    factors = np.arange(len(p), 0, -1)
-    raised = np.minimum(np.maximum.accumulate(np.asarray(p, float)[order] * factors), 1.0)
-    corrected = np.empty(len(p))
-    corrected[order] = raised
-    return tuple(corrected.tolist())
-
-
 def compare(pairs: Sequence[tuple[Evaluated, Evaluated]]) -> tuple[Comparison, ...]:
     """Every level of every pair of runs, fine to coarse, with Holm's correction over all.
 
@@ -160,8 +110,6 @@ def _pair(first: Evaluated, second: Evaluated) -> list[Comparison]:
         (one, one_source), (other, other_source) = first.own(position), second.own(position)
         right, other_right = one.right, other.right[order]
         test = mcnemar(right, other_right)
-        # A factor of 1: the difference itself.
-        low, high = paired_margin(right, other_right, 1.0)
         rows.append(
             Comparison(
                 level=first.result.levels[position].name,
@@ -172,9 +120,7 @@ def _pair(first: Evaluated, second: Evaluated) -> list[Comparison]:
                 first_resolution=first.result.levels[position].resolution,
                 second_resolution=second.result.levels[position].resolution,
                 n=right.size,
-                difference=Estimate(
-                    float(right.mean() - other_right.mean()), max(low, -1.0), min(high, 1.0)
-                ),
+                difference=difference(right, other_right),
                 test=test,
                 p_holm=test.p,
             )

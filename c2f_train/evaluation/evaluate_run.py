@@ -15,6 +15,7 @@ from c2f_train.evaluate import level_resolutions
 from c2f_train.evaluation.answers import Answers, read_answers, write_answers
 from c2f_train.evaluation.matrix import matrix, paths
 from c2f_train.evaluation.measure import Compute, measure
+from c2f_train.evaluation.paired import roll_ups
 from c2f_train.evaluation.result import (
     EvaluationResult,
     answers_file,
@@ -99,6 +100,7 @@ def evaluate_run(
         plan_fingerprint=reader.manifest.plan_fingerprint,
         warnings=_warnings(work),
         provenance=collect(device=", ".join(devices), seed=work.run.config.seed),
+        roll_ups=roll_ups(levels, answers),
     )
     write_evaluation(folder, result)
     return result

@@ -12,6 +12,7 @@ from c2f_data.errors import ArtefactError
 from c2f_data.index import TEST
 from c2f_data.provenance import Provenance
 from c2f_train.evaluation.matrix import ClassifierScore, PathScore
+from c2f_train.evaluation.paired import RollUp
 
 SCHEMA = "c2f-evaluation"
 SCHEMA_VERSION = 1
@@ -37,6 +38,7 @@ class EvaluationResult:
         taxonomy_fingerprint: of the hierarchy.
         plan_fingerprint: of the shards.
         warnings: one line each.
+        roll_ups: own classifiers against the finest one's rolled-up answers, image by image.
     """
 
     run: str
@@ -54,6 +56,7 @@ class EvaluationResult:
     plan_fingerprint: str
     warnings: tuple[str, ...]
     provenance: Provenance
+    roll_ups: tuple[RollUp, ...] = ()
 
     def score(self, level: str, images: str, answers: str = "own") -> ClassifierScore | None:
         """A cell of the matrix, or None where there is no such classifier."""

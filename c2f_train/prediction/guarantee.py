@@ -26,7 +26,7 @@ import numpy as np
 from scipy.stats import binom
 
 from c2f_data.errors import ConfigError
-from c2f_train.evaluation.compare import holm
+from c2f_train.evaluation.paired import holm
 from c2f_train.prediction.pool import Ids, Scores
 
 CERTAINTY = 0.95

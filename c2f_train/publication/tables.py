@@ -30,7 +30,7 @@ def tables(report: RunReport) -> tuple[Table, ...]:
         found += [lost_table(report.failures), confused_table(report.failures)]
     found += [accuracy_table(report), images_table(report), classes_table(report)]
     for evaluation in report.evaluations:
-        found += [matrix_table(evaluation), measures_table(evaluation)]
+        found += [matrix_table(evaluation), measures_table(evaluation), roll_up_table(evaluation)]
         found += [paths_table(evaluation)] if evaluation.paths else []
     if report.comparison is not None:
         found += [runs_table(report.comparison), differences_table(report.comparison)]
@@ -303,6 +303,42 @@ def measures_table(evaluation: EvaluationResult) -> Table:
             Column("severity", "severity", "number"),
             Column("distance1", "distance, best", "number"),
             Column("distance5", "distance, five best", "number"),
+        ),
+        tuple(rows),
+    )
+
+
+def roll_up_table(evaluation: EvaluationResult) -> Table:
+    """Each level's own classifier against the rolled-up answers."""
+    rows = [
+        (
+            r.level,
+            r.images,
+            r.resolution,
+            r.difference,
+            r.test.only_first,
+            r.test.only_second,
+            r.test.method,
+            r.test.p,
+            r.p_holm,
+        )
+        for r in evaluation.roll_ups
+    ]
+    return Table(
+        f"roll-up-{evaluation.run}",
+        f"Run {evaluation.run}: accuracy of each level's own classifier minus that of the answers "
+        "rolled up from the finest one, with paired 95 % interval; McNemar's test, p corrected for "
+        f"{len(rows)} tests (Holm).",
+        (
+            Column("level", "Level"),
+            Column("images", "images of"),
+            Column("resolution", "r", "count"),
+            Column("difference", "difference", "points", ranged=True),
+            Column("only_own", "only own", "count"),
+            Column("only_rolled_up", "only rolled up", "count"),
+            Column("method", "test"),
+            Column("p", "p", "number"),
+            Column("p_holm", "p (Holm)", "number"),
         ),
         tuple(rows),
     )

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from c2f_data.curve import paired_margin, wilson
+from c2f_data.curve import wilson
 from c2f_train.evaluation.answers import Source
-from c2f_train.evaluation.compare import McNemar, holm, mcnemar
 from c2f_train.evaluation.matrix import Estimate, share
+from c2f_train.evaluation.paired import McNemar, difference, holm, mcnemar
 from c2f_train.report.run_answers import LevelAnswers, RunAnswers
 from c2f_train.results import RunResult
 
@@ -140,10 +140,7 @@ def _difference(first: RunAnswers, second: RunAnswers, level: str) -> Difference
     if isinstance(order, str):
         return Difference(level, *labels, newcombe(one.right, other.right), None, None, order)
     right, other_right = one.right, other.right[order]
-    # A factor of 1: the difference itself.
-    low, high = paired_margin(right, other_right, 1.0)
-    value = float(right.mean() - other_right.mean())
-    estimate = Estimate(value, max(low, -1.0), min(high, 1.0))
+    estimate = difference(right, other_right)
     return Difference(level, *labels, estimate, mcnemar(right, other_right), None, "")
 
 

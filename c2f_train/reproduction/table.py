@@ -17,8 +17,8 @@ from c2f_data.errors import ArtefactError
 from c2f_data.predictions import read_predictions
 from c2f_data.provenance import Provenance, collect
 from c2f_data.sources.request import WHOLE
-from c2f_train.evaluation.compare import McNemar, holm, mcnemar
 from c2f_train.evaluation.matrix import Estimate
+from c2f_train.evaluation.paired import McNemar, holm, mcnemar
 from c2f_train.pooling import MODELS
 from c2f_train.report.paper import SYSTEMS
 from c2f_train.reproduction.settings import Entry

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2f_train.evaluation.compare import EXACT_BELOW, holm, mcnemar
+from c2f_train.evaluation.paired import EXACT_BELOW, holm, mcnemar
 
 
 def table(both: int, only_first: int, only_second: int, neither: int) -> tuple[object, object]:

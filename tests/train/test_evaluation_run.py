@@ -109,6 +109,33 @@ def test_the_matrix_is_what_the_model_says(run: Path, shards: Path) -> None:
                     assert cell.top5 is None
 
 
+def test_own_classifiers_are_tested_against_the_roll_up(
+    run: Path, flat: Path, shards: Path
+) -> None:
+    result = evaluate(run, ShardReader(shards), COMPUTE, Silent())
+    codes = ShardReader(shards).manifest.taxonomy.codes
+    assert [(row.level, row.images) for row in result.roll_ups] == [
+        (level, images) for level in ("genus", "family") for images in reversed(LEVELS)
+    ]
+    for row in result.roll_ups:
+        true, scores = logits(run, shards, row.images)
+        level = LEVELS.index(row.level)
+        species = np.exp(scores[2]) / np.exp(scores[2]).sum(axis=1, keepdims=True)
+        sums = np.zeros((8, scores[level].shape[1]))
+        np.add.at(sums.T, codes[:, level], species.T)
+        own = scores[level].argmax(axis=1) == true[:, level]
+        rolled = sums.argmax(axis=1) == true[:, level]
+        assert row.difference.value == own.mean() - rolled.mean()
+        assert (row.test.only_first, row.test.only_second) == (
+            (own & ~rolled).sum(),
+            (rolled & ~own).sum(),
+        )
+        assert row.test.p <= row.p_holm <= 1
+    assert read_evaluation(run).roll_ups == result.roll_ups
+    # A run of the finest level alone has no classifiers of its own to test.
+    assert evaluate(flat, ShardReader(shards), COMPUTE, Silent()).roll_ups == ()
+
+
 def test_own_resolutions_are_those_of_the_trainings_test(run: Path, shards: Path) -> None:
     result = evaluate(run, ShardReader(shards), COMPUTE, Silent())
     for tested in read_run(run / "run.json").test:
