@@ -274,6 +274,30 @@ def test_confusions_follow_place_and_level(browser: Browser, page: Path) -> None
         in_order(found)
 
 
+def test_every_class_can_be_reached_among_many(browser: Browser, tmp_path: Path) -> None:
+    table = samples.taxonomy(counts=(60, 400, 1200))  # the last family has nearly all
+    native = samples.predictions(table, n=2400)[:1]
+    report = build_report(
+        samples.facts(),
+        table,
+        samples.calibration(table, n=2400),
+        [],
+        samples.provenance("report"),
+        classes=class_map(native, table),
+    )
+    with opened(browser, write_report(tmp_path, report)[0]) as found:
+        items = found.page.locator("[role=treeitem]")
+        assert found.page.locator("[role=treeitem][aria-level='1']").count() == 60
+        assert items.count() < 700
+        for depth, last in ((1, "family 59"), (2, "genus 399")):
+            found.page.locator(f"[role=treeitem][aria-label^='{last},']").focus()
+            found.page.keyboard.press("Enter")
+            assert found.page.locator(".crumbs li").count() == depth + 1
+        assert found.page.locator("[role=treeitem][aria-label^='species 1199,']").count() == 1
+        assert items.count() == 801
+        in_order(found)
+
+
 def test_five_levels_of_native_images_alone(browser: Browser, tmp_path: Path) -> None:
     levels = ("order", "family", "tribe", "genus", "species")
     table = samples.taxonomy(levels, (4, 9, 12, 20, 40))
