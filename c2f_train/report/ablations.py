@@ -14,7 +14,7 @@ from c2f_train.report.run_answers import RunAnswers
 # (with the part, without it, the part)
 STEPS = (("mlp", "hbp", "trilinear pooling"), ("mlph", "mlp", "the hierarchy"))
 # Settings that change no more than the time.
-_TIME = ("model", "workers")
+_TIME = ("model", "workers", "save_every", "save_minutes")
 
 
 @dataclass(frozen=True, slots=True)
