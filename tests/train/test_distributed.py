@@ -27,7 +27,14 @@ from c2f_train.train import train
 
 CHILD = Path(__file__).with_name("train_child.py")
 # 16 images in batches of 6: the last batch of a level has 4 images.
-CHANGES: dict[str, Any] = {"batch_size": 6, "accumulate": 2, "stage1_batch_size": 6, "ema": 0.5}
+CHANGES: dict[str, Any] = {
+    "batch_size": 6,
+    "accumulate": 2,
+    "stage1_batch_size": 6,
+    "stage1_epochs": 1,
+    "stage2_epochs": 1,
+    "ema": 0.5,
+}
 
 
 def torchrun(*words: object, processes: int = 2) -> subprocess.CompletedProcess[str]:
@@ -60,6 +67,7 @@ def test_two_processes_are_one_also_after_one_was_killed(shards: Path, tmp_path:
     options = json.dumps({"changes": changes, "kill": ["Stage 2", 3], "rank": 1})
     ended = torchrun(CHILD, shards, tmp_path / "two", options)
     assert ended.returncode != 0
+    assert "process 0 of 2: another process of this training has ended" in ended.stderr
     assert not (tmp_path / "two" / "run.json").exists()
     position = json.loads((tmp_path / "two" / "snapshot" / "position.json").read_text())
     assert (position["stage"], position["inside"]["step"]) == (2, 2)
