@@ -61,6 +61,8 @@ class TrainConfig:
         patience: epochs without a gain on the validation images after which a stage ends with
             its best state; 0: no validation images are held out.
         validation: share of each class's training images that is held out for that.
+        held_out: share of each class's training images that nothing sees, not even early
+            stopping: for what :mod:`c2f_train.prediction` promises about answers.
         compile: compile trunk and head with torch.compile.
         channels_last: memory layout of images and convolutions.
         save_every: steps between snapshots inside an epoch; 0: by time alone.
@@ -101,6 +103,7 @@ class TrainConfig:
     accumulate: int = 1
     patience: int = 0
     validation: float = 0.1
+    held_out: float = 0.0
     compile: bool = False
     channels_last: bool = True
     save_every: int = 0
@@ -129,7 +132,7 @@ class TrainConfig:
         for name in ("stage1_lr", "stage2_lr", "lr_factor"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} = {getattr(self, name)}", "It must be positive.")
-        for name in ("label_smoothing", "ema", "validation"):
+        for name in ("label_smoothing", "ema", "validation", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(
                     f"{name} = {getattr(self, name)}", "It must be at least 0 and below 1."

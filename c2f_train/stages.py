@@ -145,7 +145,7 @@ class _Stage:
     def _judged(self, before: Position, metrics: EpochMetrics, supply: Supply) -> Position:
         """The position after an epoch; its snapshot is written."""
         run, best, state = self._run, before.best, None
-        if self._held is not None:
+        if self._held is not None and self._held.validation:
             average = self._step.average
             with average.in_place() if average is not None else nullcontext():
                 sums = validate(run, self._held, supply.features)

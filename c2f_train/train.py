@@ -22,10 +22,12 @@ from c2f_train.config import TrainConfig
 from c2f_train.device import describe_device, seed_everything
 from c2f_train.distributed import ALONE, World, check_divides, joined
 from c2f_train.evaluate import model_meta, run_result
+from c2f_train.evaluation.measure import Compute
 from c2f_train.features import remove_features
 from c2f_train.metrics_files import summary_writer
 from c2f_train.model import build_model
 from c2f_train.pooling import MODELS
+from c2f_train.prediction.held_out import fit_held_out
 from c2f_train.progress import Progress
 from c2f_train.results import RunResult, read_run, write_run
 from c2f_train.run import Run
@@ -153,7 +155,9 @@ def _train(run: Run, overwrite: bool) -> RunResult:
     history = run_stages(run, position)
     if world.first:
         result = run_result(run, history)
+        compute = Compute(run.device, config.precision, config.workers)
         save_models(folder / "model", [run.model], model_meta(run, result))
+        fit_held_out(folder, run.reader, compute, run.progress)
         write_run(folder / RUN, result)
         # Only an unfinished run needs these.
         remove_features(folder)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from c2f_data.artefacts import write_json
@@ -21,6 +22,7 @@ from c2f_train.meters import LevelSums
 from c2f_train.run import Run
 
 RECORD = "validation.json"
+UNSEEN = "held-out.json"
 SCHEMA = "c2f-validation"
 SCHEMA_VERSION = 1
 
@@ -31,11 +33,13 @@ class Held:
 
     Attributes:
         train: ascending; trained on.
-        validation: ascending; held out.
+        validation: ascending; early stopping is judged on them.
+        unseen: ascending; for the promise about predictions alone.
     """
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
+    unseen: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +73,53 @@ class SomePictures:
 
 
 def hold_out(run: Run) -> Held | None:
-    """The images that early stopping is judged on; None where it is off.
+    """The images that are not trained on; None: all are.
 
     Stratified by the finest level's classes and drawn from the seed.
 
     Raises:
         ConfigError: every class has a single image.
     """
-    if not run.config.patience:
-        return None
+    config = run.config
     finest = run.labels(TRAIN, len(run.names) - 1).numpy()
-    marked = stratified(finest, run.config.validation, run.config.seed)
+    validation = unseen = np.zeros(finest.size, np.bool_)
+    if config.patience:
+        validation = _marked(finest, config.validation, config.seed, "--patience")
+    if config.held_out:
+        # Of what is left, so that the two shares have no image in common.
+        left = np.flatnonzero(~validation)
+        chosen = _marked(finest[left], config.held_out, config.seed + 1, "--held-out")
+        unseen = np.zeros(finest.size, np.bool_)
+        unseen[left[chosen]] = True
+    if not (validation | unseen).any():
+        return None
+    return Held(*(_positions(part) for part in (~validation & ~unseen, validation, unseen)))
+
+
+def _marked(labels: NDArray[np.int64], share: float, seed: int, option: str) -> NDArray[np.bool_]:
+    marked = stratified(labels, share, seed)
     if not marked.any():
         raise ConfigError(
-            "no validation images: every class has a single training image",
-            "Early stopping needs two a class: leave --patience out.",
+            f"no images for {option}: every class has a single training image",
+            f"It needs two a class: leave {option} out.",
         )
-    return Held(
-        tuple(int(i) for i in np.flatnonzero(~marked)),
-        tuple(int(i) for i in np.flatnonzero(marked)),
-    )
+    return marked
+
+
+def _positions(marked: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.flatnonzero(marked))
 
 
 def record(run: Run, held: Held) -> None:
-    """Write down which images are held out."""
-    ids = run.reader.image_ids(TRAIN)
-    kept = ValidationRecord(
-        run.config.validation, run.config.seed, tuple(ids[i] for i in held.validation)
-    )
-    write_json(run.folder / RECORD, kept, schema=SCHEMA, version=SCHEMA_VERSION)
+    """Write down which images are not trained on, and for what."""
+    ids, config = run.reader.image_ids(TRAIN), run.config
+    for name, share, positions in (
+        (RECORD, config.validation, held.validation),
+        (UNSEEN, config.held_out, held.unseen),
+    ):
+        if positions:
+            kept = ValidationRecord(share, config.seed, tuple(ids[i] for i in positions))
+            write_json(run.folder / name, kept, schema=SCHEMA, version=SCHEMA_VERSION)
 
 
 @torch.inference_mode()

@@ -125,10 +125,16 @@ def _evaluated(
     run: Path, reader: ShardReader, compute: Compute, split: str, console: Console
 ) -> EvaluationResult:
     from c2f_train.evaluation.evaluate_run import evaluate_run
+    from c2f_train.prediction.held_out import fit_held_out
 
     result = evaluate_run(run, reader, compute, console, split=split)
     for warning in result.warnings:
         console.warn(f"run {run.name}: {warning}")
+    if split == TEST and fit_held_out(run, reader, compute, console) is None:
+        console.note(
+            f"run {run.name}: too few images were held out of training for c2f predict to promise "
+            "anything (c2f train --held-out 0.1)."
+        )
     return result
 
 

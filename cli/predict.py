@@ -52,6 +52,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Images that go through the network together.",
 )
+@option(
+    "--sequence",
+    is_flag=True,
+    help="The images are frames of one object that comes nearer: after each, what all so far say.",
+)
 @option("--csv", "as_csv", is_flag=True, help="Print a CSV row an image.")
 @device_options
 @common_options
@@ -72,19 +77,25 @@ def predict(**o: Any) -> int:
 
     if o["as_csv"] and o["as_json"]:
         raise click.UsageError("--csv and --json: choose one of them.")
+    if o["sequence"] and o["resolution"]:
+        raise click.UsageError("--sequence and --resolution: frames have resolutions of their own.")
     console = Console(quiet=o["quiet"])
     folder = _model(o, console)
     predictor = Predictor.load(
         folder, device=o["device"], precision=o["precision"], confidence=o["confidence"]
     )
     console.note(f"Model: {predictor.folder}")
-    answers = predictor.stream(
-        named_images(o["images"]),
-        resolution=o["resolution"],
-        top_k=o["top_k"],
-        batch_size=o["batch_size"],
-        workers=o["workers"],
-    )
+    images = named_images(o["images"])
+    if o["sequence"]:
+        answers = predictor.sequence(images, top_k=o["top_k"], workers=o["workers"])
+    else:
+        answers = predictor.stream(
+            images,
+            resolution=o["resolution"],
+            top_k=o["top_k"],
+            batch_size=o["batch_size"],
+            workers=o["workers"],
+        )
     return _print(answers, _writer(o, predictor), console)
 
 

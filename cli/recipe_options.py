@@ -45,6 +45,11 @@ _VALUES: tuple[tuple[str, Any, str], ...] = (
     ("magnitude", click.FloatRange(0, 10), "Of randaugment."),
     ("patience", EPOCHS, "End a stage this many epochs after its best on held-out images; 0: off."),
     ("validation", SHARE, "Share of the training images that --patience holds out."),
+    (
+        "held_out",
+        SHARE,
+        "Share of the training images that is kept for the promise of c2f predict.",
+    ),
     ("save_every", EPOCHS, "Steps between snapshots inside an epoch; 0: by time alone."),
     ("save_minutes", NUMBER, "Minutes between snapshots inside an epoch."),
 )

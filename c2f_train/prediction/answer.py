@@ -40,12 +40,14 @@ def answer(
     nodes: Sequence[Scores],
     descent: Descent,
     top_k: int,
+    usable: int,
 ) -> Prediction:
     """The answer for one image.
 
     Args:
         nodes: (1, K_level) probabilities, coarse to fine, down to the allowed level.
         descent: of the same.
+        usable: resolution in pixels that decided which level is allowed.
     """
     taxonomy = network.taxonomy
     depth = int(descent.depth(judged.threshold)[0])
@@ -55,7 +57,7 @@ def answer(
         return Node(taxonomy.levels[level], taxonomy.names[level][class_id], class_id, share)
 
     way = [node(level, int(descent.classes[0, level])) for level in range(len(nodes))]
-    stop, why = _stop(network, look, judged, way, depth)
+    stop, why = _stop(network, usable, judged, way, depth)
     return Prediction(
         image=look.name,
         height=look.height,
@@ -79,7 +81,7 @@ def answer(
 
 
 def _stop(
-    network: Network, look: Look, judged: Judged, way: Sequence[Node], depth: int
+    network: Network, usable: int, judged: Judged, way: Sequence[Node], depth: int
 ) -> tuple[Stop, str]:
     levels = network.levels
     if depth < len(way):
@@ -92,6 +94,5 @@ def _stop(
         return "finest level", f"{levels[-1].name} is the finest level"
     needed = levels[depth - 1].resolution
     return "resolution", (
-        f"no {levels[depth].name}: that takes {needed} px, and {look.resolution.usable} px are "
-        "usable"
+        f"no {levels[depth].name}: that takes {needed} px, and {usable} px are usable"
     )

@@ -8,21 +8,22 @@ because a classifier is less to be believed on fewer pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from c2f_data.calibration import LevelResolution
 from c2f_data.errors import ConfigError
 from c2f_data.provenance import collect
-from c2f_data.resample import Pixels, reduce
+from c2f_data.resample import reduce
+from c2f_data.taxonomy import Taxonomy
 from c2f_train.data import Pictures
 from c2f_train.device import describe_device
 from c2f_train.loader import in_order, threads_of
+from c2f_train.prediction.bands import Band, band_of, bands
 from c2f_train.prediction.guarantee import risk_curve
-from c2f_train.prediction.look import look
+from c2f_train.prediction.look import Effective, look, resolved
 from c2f_train.prediction.network import Network, ViewLogits
 from c2f_train.prediction.pool import (
     MOST_NUMBERS,
@@ -37,27 +38,16 @@ from c2f_train.prediction.pool import (
     pool,
     spread,
 )
-from c2f_train.prediction.stopping import allowed_level, descend
-from c2f_train.prediction.stored import Condition, PredictionFit, write_fit
+from c2f_train.prediction.sequence import fit_kappa, fuse
+from c2f_train.prediction.stopping import descend
+from c2f_train.prediction.stored import Condition, PredictionFit, SequenceFit
 from c2f_train.prediction.views import View, views
 from c2f_train.progress import Progress
 
 # More tell hardly more about a share of wrong answers, and each costs several passes.
 MOST_IMAGES = 2000
 FEWEST_TO_FIT = 20
-# Native images below this share of all are left to the next condition.
-SMALL_SHARE = 0.05
 BATCH = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """A condition before anything is measured; see :class:`Condition` for the fields."""
-
-    resolution: int
-    native: bool
-    from_side: int
-    allowed: int
 
 
 @dataclass
@@ -68,36 +58,14 @@ class _Rows:
     logits: dict[int, list[Scores]] = field(default_factory=dict)
 
 
-def bands(levels: Sequence[LevelResolution], sides: Ids) -> tuple[Band, ...]:
-    """The conditions that are measured, highest resolution first.
-
-    Images as they are; then reduced to the resolution of each level but the finest, which is the
-    least that the next finer level is allowed at: between two of them the lower one's promise
-    holds with something to spare. Below the lowest nothing is measured.
-
-    Args:
-        levels: with their resolutions, coarse to fine.
-        sides: (n,) shorter sides of the held-out images in pixels.
-    """
-    finest = len(levels) - 1
-    small = int(np.quantile(sides, SMALL_SHARE))
-    reduced = [level.resolution for level in levels[:-1] if level.resolution is not None]
-    from_side = max([small, *reduced])
-    found = [Band(int(np.median(sides)), True, from_side, finest)]
-    for resolution in sorted(set(reduced), reverse=True):
-        if resolution < found[-1].from_side:
-            found.append(Band(resolution, False, resolution, allowed_level(levels, resolution)))
-    return tuple(found)
-
-
 def fit_prediction(
     network: Network,
     pictures: Pictures,
     labels: Ids,
     images: str,
     progress: Progress,
-    effective: Callable[[Pixels], int | None],
     *,
+    effective: Effective = resolved,
     workers: int = 0,
     seed: int = 0,
 ) -> PredictionFit:
@@ -107,7 +75,7 @@ def fit_prediction(
         pictures: the images at native resolution; none of them may have been trained on.
         labels: (n, levels) their class ids.
         images: where they come from, in words.
-        effective: as in :func:`c2f_train.prediction.look.look`.
+        effective: estimates what is resolved, see :func:`c2f_train.prediction.look.look`.
 
     Raises:
         ConfigError: fewer than two images.
@@ -123,7 +91,7 @@ def fit_prediction(
     first = frozenset(order[: order.size // 2].tolist())
     planned = bands(levels, _sides(pictures, chosen, workers))
     rows = _measure(network, levels, pictures, chosen, planned, progress, effective, workers)
-    conditions = [
+    fitted = [
         found
         for band, measured in zip(planned, rows, strict=True)
         if (found := _condition(network, band, measured, labels, first)) is not None
@@ -135,14 +103,10 @@ def fit_prediction(
         n=chosen.size,
         seed=seed,
         precision=network.precision,
-        conditions=tuple(conditions),
+        conditions=tuple(each.condition for each in fitted),
+        sequence=_sequence(network, fitted, labels, first),
         provenance=collect(device=describe_device(network.device), seed=seed),
     )
-
-
-def store(model: Path, fit: PredictionFit) -> None:
-    """Write prediction.json into a model's folder. Raises ArtefactError as the disk does."""
-    write_fit(model, fit)
 
 
 def _sides(pictures: Pictures, chosen: Ids, workers: int) -> Ids:
@@ -160,7 +124,7 @@ def _measure(
     chosen: Ids,
     planned: Sequence[Band],
     progress: Progress,
-    effective: Callable[[Pixels], int | None],
+    effective: Effective,
     workers: int,
 ) -> list[_Rows]:
     spec, trained = network.meta.spec, network.trained
@@ -188,11 +152,6 @@ def _measure(
     return rows
 
 
-def band_of(planned: Sequence[Band], usable: int) -> int | None:
-    """Number of the band that a usable resolution in pixels lies in; None: below all."""
-    return next((i for i, band in enumerate(planned) if usable >= band.from_side), None)
-
-
 def _keep(rows: Sequence[_Rows], position: int, logits: ViewLogits) -> None:
     for (band, level), own in logits.items():
         here = rows[band]
@@ -214,9 +173,22 @@ def _chunks(
         yield batch
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """A condition, and what it says of every image that was measured in its band.
+
+    Attributes:
+        classes: by position among the held-out images, (K_allowed,) probabilities.
+    """
+
+    condition: Condition
+    band: Band
+    classes: dict[int, Scores]
+
+
 def _condition(
     network: Network, band: Band, rows: _Rows, labels: Ids, first: frozenset[int]
-) -> Condition | None:
+) -> _Fitted | None:
     """Fit on one half, count on the other; None: too few images of this resolution."""
     fitted = np.array([position in first for position in rows.positions], np.bool_)
     if fitted.sum() < 1 or (~fitted).sum() < 1:
@@ -233,13 +205,10 @@ def _condition(
     if used.size >= FEWEST_TO_FIT:
         used = used[: MOST_NUMBERS // (len(spreads) * spreads[0].shape[1])]
         weights = fit_weights([each[used] for each in spreads], column[used])
+    classes = pool(spreads, weights)
     others = [each[~fitted] for each in spreads]
-    classes = pool(others, weights)
-    descent = descend(taxonomy, node_probabilities(taxonomy, band.allowed, classes))
-    right = descent.right(true[~fitted])
-    # What is stored is what is promised: rounded first, then counted.
-    confidence = np.minimum(np.round(descent.confidence, 6), 1.0)
-    return Condition(
+    confidence, right = _walked(taxonomy, band.allowed, classes[~fitted], true[~fitted])
+    found = Condition(
         resolution=band.resolution,
         native=band.native,
         from_side=band.from_side,
@@ -248,8 +217,46 @@ def _condition(
         weights=weights,
         n_fit=used.size if weights is not equal else 0,
         loss_equal=round(mean_loss(pool(others, equal), column[~fitted]), 6),
-        loss_fitted=round(mean_loss(classes, column[~fitted]), 6),
+        loss_fitted=round(mean_loss(classes[~fitted], column[~fitted]), 6),
         confidence=tuple(tuple(c.tolist()) for c in confidence.T),
         right=tuple(right.tolist()),
         curve=risk_curve(confidence, right),
+    )
+    return _Fitted(found, band, dict(zip(rows.positions, classes, strict=True)))
+
+
+def _walked(taxonomy: Taxonomy, allowed: int, classes: Scores, true: Ids) -> tuple[Scores, Ids]:
+    """Probabilities along the descent of each image, and how many levels of it are right."""
+    descent = descend(taxonomy, node_probabilities(taxonomy, allowed, classes))
+    # What is stored is what is promised: rounded first, then counted.
+    return np.minimum(np.round(descent.confidence, 6), 1.0), descent.right(true)
+
+
+def _sequence(
+    network: Network, fitted: Sequence[_Fitted], labels: Ids, first: frozenset[int]
+) -> SequenceFit | None:
+    """Fuse the same image at every measured resolution; None: nothing to fuse, or too few."""
+    taxonomy = network.taxonomy
+    positions = sorted(set.intersection(*(set(each.classes) for each in fitted)) if fitted else ())
+    half = np.array([position in first for position in positions], np.bool_)
+    if len(fitted) < 2 or not fitted[0].band.native or min(half.sum(), (~half).sum()) < 1:
+        return None
+    if half.sum() < FEWEST_TO_FIT:
+        return None
+    allowed = [each.band.allowed for each in fitted]
+    frames = [np.stack([each.classes[i] for i in positions]) for each in fitted]
+    true = labels[np.array(positions)]
+    column = true[:, allowed[0]]
+    kappa = fit_kappa(taxonomy, allowed, [each[half] for each in frames], column[half])
+    others = [each[~half] for each in frames]
+    fused = fuse(taxonomy, allowed, others, kappa)
+    confidence, right = _walked(taxonomy, allowed[0], fused, true[~half])
+    return SequenceFit(
+        kappa=kappa,
+        others=len(fitted) - 1,
+        resolution=fitted[0].band.resolution,
+        loss_best=round(mean_loss(others[0], column[~half]), 6),
+        loss_fused=round(mean_loss(fused, column[~half]), 6),
+        confidence=tuple(tuple(c.tolist()) for c in confidence.T),
+        right=tuple(right.tolist()),
     )

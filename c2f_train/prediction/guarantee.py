@@ -51,6 +51,7 @@ class Guarantee:
         n: held-out images of the test; answered: those of them that get an answer.
         wrong: how many of these answers are wrong.
         resolution: shorter side in pixels of these images; their median for native ones.
+        images: what they are, in words.
     """
 
     confidence: float
@@ -62,11 +63,12 @@ class Guarantee:
     answered: int
     wrong: int
     resolution: int
+    images: str = "held-out images"
 
     @property
     def statement(self) -> str:
         """In one sentence, for people."""
-        seen = f"{self.wrong:,} of {self.answered:,} answers on {self.n:,} held-out images"
+        seen = f"{self.wrong:,} of {self.answered:,} answers on {self.n:,} {self.images}"
         if self.holds:
             return (
                 f"wrong at most {100 * self.risk:g} % of the time, with {100 * self.certainty:g} % "
@@ -75,8 +77,8 @@ class Guarantee:
         needed = fewest_answers(self.risk)
         if self.answered < needed:
             return (
-                f"no promise: {self.answered:,} answers on held-out images are too few for "
-                f"{100 * self.risk:g} %, which needs {needed:,} ({self.wrong:,} were wrong)"
+                f"no promise: {self.answered:,} answers are too few for {100 * self.risk:g} %, "
+                f"which needs {needed:,} ({self.wrong:,} were wrong; {self.images})"
             )
         return f"no promise of {100 * self.risk:g} %: {seen} were wrong"
 
@@ -109,7 +111,9 @@ def fewest_answers(risk: float) -> int:
     return ceil(log((1 - CERTAINTY) / len(SHARES)) / log(1 - risk))
 
 
-def guarantee(confidence: Scores, right: Ids, asked: float, resolution: int) -> Guarantee:
+def guarantee(
+    confidence: Scores, right: Ids, asked: float, resolution: int, images: str = "held-out images"
+) -> Guarantee:
     """The lowest threshold at or above ``asked`` that passes, and what it was tested on.
 
     Args:
@@ -118,6 +122,7 @@ def guarantee(confidence: Scores, right: Ids, asked: float, resolution: int) -> 
         right: (n,) how many levels of it are right.
         asked: C, in (0, 1).
         resolution: of the images, in pixels.
+        images: what they are, in words.
 
     Raises:
         ConfigError: C is no probability.
@@ -139,6 +144,7 @@ def guarantee(confidence: Scores, right: Ids, asked: float, resolution: int) -> 
         answered=counts[chosen][0],
         wrong=counts[chosen][1],
         resolution=resolution,
+        images=images,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from c2f_data.decode import decode_bytes, decode_file, decode_pillow
+from c2f_data.effective_resolution import effective_resolution
 from c2f_data.errors import ImageError
 from c2f_data.resample import Pixels, reduce
 from c2f_data.resample_spec import ResampleSpec
 from c2f_train.prediction.result import UsableResolution
 
+# Shorter side in pixels of what an image resolves; None: all that it has.
+Effective = Callable[[Pixels], int | None]
 ImageLike = str | PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 
 
@@ -72,12 +75,30 @@ def _of_array(image: object, name: str) -> Pixels:
     return decode_pillow(Image.fromarray(image), name)
 
 
+def is_one(images: object) -> bool:
+    """Whether this is one image, and not several."""
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4
+    return isinstance(images, (str, bytes)) or not isinstance(images, Iterable)
+
+
+def name_of(image: object, number: int) -> str:
+    """A path, or ``image 3``. Args: number: counted from 1."""
+    return str(image) if isinstance(image, (str, PathLike)) else f"image {number}"
+
+
+def resolved(pixels: Pixels) -> int | None:
+    """What is resolved, where an image was clearly enlarged or blurred; None: all of it."""
+    found = effective_resolution(pixels)
+    return found.resolution if found.less else None
+
+
 def look(
     pixels: Pixels,
     name: str,
     spec: ResampleSpec,
     given: int | None,
-    effective: Callable[[Pixels], int | None],
+    effective: Effective,
 ) -> tuple[Look, Pixels]:
     """Decide how many pixels of an image are to be believed.
 

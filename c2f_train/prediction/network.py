@@ -14,7 +14,7 @@ from c2f_data.artefacts import sha256_file
 from c2f_data.calibration import LevelResolution
 from c2f_data.errors import ArtefactError, C2FError
 from c2f_data.taxonomy import Taxonomy
-from c2f_train.checkpoint import MODEL_FILE, ModelMeta, load_models
+from c2f_train.checkpoint import MODEL_FILE, MODEL_JSON, ModelMeta, load_models
 from c2f_train.config import Precision
 from c2f_train.device import autocast
 from c2f_train.inference import BATCH, to_device
@@ -103,6 +103,17 @@ class Network:
                     row, view = part[i]
                     found[row].update({key: own for key in view.keys if key[1] == level})
         return found
+
+
+def model_folder(folder: Path) -> Path:
+    """The model's folder: this one, or the one inside a run's folder. Raises ArtefactError."""
+    for place in (folder, folder / "model"):
+        if (place / MODEL_JSON).is_file():
+            return place
+    raise ArtefactError(
+        f"{folder}: neither a run nor a model (no {MODEL_JSON})",
+        "Give the folder of a finished run (c2f train) or of a model.",
+    )
 
 
 def _check_finite(scores: torch.Tensor) -> None:

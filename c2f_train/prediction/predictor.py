@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
-from c2f_data.errors import ArtefactError, C2FError, ConfigError, ImageError
+from c2f_data.errors import C2FError, ConfigError, ImageError
 from c2f_data.resample import Pixels
-from c2f_train.checkpoint import MODEL_JSON
 from c2f_train.device import pick_device, pick_precision
 from c2f_train.loader import in_order, threads_of
 from c2f_train.prediction.answer import Judged, answer
 from c2f_train.prediction.guarantee import Guarantee, check_confidence
-from c2f_train.prediction.look import ImageLike, Look, look, pixels_of
-from c2f_train.prediction.network import Network, ViewLogits
+from c2f_train.prediction.look import (
+    ImageLike,
+    Look,
+    is_one,
+    look,
+    name_of,
+    pixels_of,
+    resolved,
+)
+from c2f_train.prediction.network import Network, ViewLogits, model_folder
 from c2f_train.prediction.pool import (
+    Scores,
     equal_weights,
     experts,
     log_softmax,
@@ -27,8 +33,9 @@ from c2f_train.prediction.pool import (
     spread,
 )
 from c2f_train.prediction.result import Failure, Prediction
+from c2f_train.prediction.sequence import Frames
 from c2f_train.prediction.stopping import allowed_level, descend
-from c2f_train.prediction.stored import Condition, PredictionFit, read_fit
+from c2f_train.prediction.stored import Condition, PredictionFit, SequenceFit, read_fit
 from c2f_train.prediction.views import View, views
 
 DEFAULT_CONFIDENCE = 0.9
@@ -103,8 +110,10 @@ class Predictor:
     @property
     def guarantees(self) -> tuple[Guarantee, ...]:
         """What is promised, highest resolution first; empty: nothing was measured."""
-        conditions = self.fit.conditions if self.fit else ()
-        return tuple(each.guarantee(self.confidence) for each in conditions)
+        fit = self.fit
+        if fit is None:
+            return ()
+        return tuple(each.guarantee(self.confidence, fit.images) for each in fit.conditions)
 
     def predict(
         self,
@@ -125,7 +134,7 @@ class Predictor:
             ImageError: an image can't be decoded.
             ConfigError: the resolution or the number of nodes.
         """
-        several = cast("Iterable[ImageLike]", [images] if _is_one(images) else images)
+        several = cast("Iterable[ImageLike]", [images] if is_one(images) else images)
         found = []
         for each in self.stream(several, resolution=resolution, top_k=top_k):
             if isinstance(each, Failure):
@@ -153,32 +162,87 @@ class Predictor:
         Raises:
             ConfigError: the resolution, the number of nodes or the size of a batch.
         """
-        for name, value in (("top_k", top_k), ("batch_size", batch_size)):
-            if value < 1:
-                raise ConfigError(f"{name} {value}", "It must be at least 1.")
+        self._check(top_k=top_k, batch_size=batch_size)
         if resolution is not None and resolution < 1:
             raise ConfigError(f"resolution {resolution} px", "Give at least 1 px.")
 
-        def prepare(numbered: tuple[int, ImageLike]) -> _Prepared | Failure:
-            number, image = numbered
-            name = _name(image, number)
-            try:
-                return self._prepare(pixels_of(image, name), name, resolution)
-            except C2FError as error:
-                return Failure(name, error.message, error.hint)
-
-        prepared = in_order(prepare, enumerate(images, start=1), threads_of(workers))
         batch: list[_Prepared | Failure] = []
-        for each in prepared:
+        for each in self._prepared(images, resolution, workers):
             batch.append(each)
             if len(batch) == batch_size:
                 yield from self._answers(batch, top_k)
                 batch = []
         yield from self._answers(batch, top_k)
 
+    def sequence(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        top_k: int = DEFAULT_TOP,
+        workers: int = 0,
+    ) -> Iterator[Prediction | Failure]:
+        """Frames of one object that comes nearer: after each, the answer from all frames so far.
+
+        A frame that can't be read is a Failure and counts for nothing. See
+        :mod:`c2f_train.prediction.sequence` for the rule and what it assumes.
+
+        Args:
+            images: frames in the order of time, as for :meth:`predict`.
+
+        Raises:
+            ConfigError: the number of nodes.
+        """
+        self._check(top_k=top_k)
+        fit = self.fit.sequence if self.fit else None
+        taxonomy = self.network.taxonomy
+        frames = Frames(taxonomy, fit.kappa, fit.others) if fit else Frames(taxonomy, 0.0, 1)
+        best: Judged | None = None
+        usable = 0
+        for each in self._prepared(images, None, workers):
+            if isinstance(each, Failure):
+                yield each
+                continue
+            (logits,) = self.network.logits([each.views])
+            classes = self._classes(each.judged, logits)
+            if frames.add(each.look.resolution.usable, each.judged.allowed, classes):
+                best, usable = self._of_sequence(each.judged, fit), each.look.resolution.usable
+            assert best is not None  # the first frame is the best of one
+            nodes = node_probabilities(taxonomy, best.allowed, frames.fused())
+            descent = descend(taxonomy, nodes)
+            yield answer(self.network, each.look, best, nodes, descent, top_k, usable)
+
+    def _of_sequence(self, judged: Judged, fit: SequenceFit | None) -> Judged:
+        """As a sequence is judged whose best frame is judged so."""
+        finest = len(self.network.levels) - 1
+        native = judged.guarantee is not None and judged.guarantee == self.guarantees[0]
+        if fit is None or self.fit is None or judged.allowed != finest or not native:
+            return replace(judged, guarantee=None, promise="no promise of these frames together")
+        found = fit.guarantee(self.confidence, self.fit.images)
+        return replace(judged, threshold=found.threshold, guarantee=found, promise=found.statement)
+
+    def _check(self, **values: int) -> None:
+        for name, value in values.items():
+            if value < 1:
+                raise ConfigError(f"{name} {value}", "It must be at least 1.")
+
+    def _prepared(
+        self, images: Iterable[ImageLike], resolution: int | None, workers: int
+    ) -> Iterator[_Prepared | Failure]:
+        """Read, look at and resize by threads, in the images' order."""
+
+        def prepare(numbered: tuple[int, ImageLike]) -> _Prepared | Failure:
+            number, image = numbered
+            name = name_of(image, number)
+            try:
+                return self._prepare(pixels_of(image, name), name, resolution)
+            except C2FError as error:
+                return Failure(name, error.message, error.hint)
+
+        return in_order(prepare, enumerate(images, start=1), threads_of(workers))
+
     def _prepare(self, pixels: Pixels, name: str, resolution: int | None) -> _Prepared:
         network = self.network
-        seen, judged_at = look(pixels, name, network.meta.spec, resolution, lambda _: None)
+        seen, judged_at = look(pixels, name, network.meta.spec, resolution, resolved)
         judged = self._condition(seen.resolution.usable)
         asked = {0: (judged_at, judged.experts)}
         return _Prepared(seen, judged, views(asked, network.levels, network.meta.spec))
@@ -193,12 +257,19 @@ class Predictor:
 
     def _answer(self, image: _Prepared, logits: ViewLogits, top_k: int) -> Prediction:
         taxonomy, judged = self.network.taxonomy, image.judged
+        nodes = node_probabilities(taxonomy, judged.allowed, self._classes(judged, logits))
+        usable = image.look.resolution.usable
+        descent = descend(taxonomy, nodes)
+        return answer(self.network, image.look, judged, nodes, descent, top_k, usable)
+
+    def _classes(self, judged: Judged, logits: ViewLogits) -> Scores:
+        """(1, K) probabilities of the classes of the allowed level."""
+        taxonomy = self.network.taxonomy
         spreads = [
             spread(taxonomy, level, judged.allowed, log_softmax(logits[0, level][None]))
             for level in judged.experts
         ]
-        nodes = node_probabilities(taxonomy, judged.allowed, pool(spreads, judged.weights))
-        return answer(self.network, image.look, judged, nodes, descend(taxonomy, nodes), top_k)
+        return pool(spreads, judged.weights)
 
     def _condition(self, usable: int) -> Judged:
         allowed = allowed_level(self.network.levels, usable)
@@ -214,7 +285,7 @@ class Predictor:
             asked = experts(network.trained, allowed)
             weights, promise = equal_weights(len(asked)), self._nothing()
             return Judged(allowed, asked, weights, self.confidence, None, promise)
-        found = condition.guarantee(self.confidence)
+        found = condition.guarantee(self.confidence, self.fit.images if self.fit else "")
         return Judged(
             allowed=allowed,
             experts=tuple(network.taxonomy.level_index(level) for level in condition.experts),
@@ -227,29 +298,9 @@ class Predictor:
     def _nothing(self) -> str:
         """Why there is no promise where nothing was measured."""
         if self.fit is None:
-            return "no promise: confidences were not fitted on held-out images (c2f evaluate does)"
+            return (
+                "no promise, and confidences are not calibrated: no images were held out of "
+                "training (c2f train --held-out 0.1)"
+            )
         lowest = min((each.from_side for each in self.fit.conditions), default=0)
         return f"no promise below {lowest} px: nothing was measured there"
-
-
-def model_folder(folder: Path) -> Path:
-    """The model's folder: this one, or the one inside a run's folder. Raises ArtefactError."""
-    for place in (folder, folder / "model"):
-        if (place / MODEL_JSON).is_file():
-            return place
-    raise ArtefactError(
-        f"{folder}: neither a run nor a model (no {MODEL_JSON})",
-        "Give the folder of a finished run (c2f train) or of a model.",
-    )
-
-
-def _is_one(images: object) -> bool:
-    return (
-        not isinstance(images, Iterable)
-        or isinstance(images, (str, bytes))
-        or (isinstance(images, np.ndarray) and images.ndim < 4)
-    )
-
-
-def _name(image: object, number: int) -> str:
-    return str(image) if isinstance(image, (str, Path)) else f"image {number}"

@@ -60,9 +60,43 @@ class Condition:
     def _rows(self) -> tuple[Scores, Ids]:
         return np.array(self.confidence).T, np.array(self.right, np.int64)
 
-    def guarantee(self, confidence: float) -> Guarantee:
-        """What is promised of answers at a confidence. Raises ConfigError: no probability."""
-        return guarantee(*self._rows, confidence, self.resolution)
+    def guarantee(self, confidence: float, images: str) -> Guarantee:
+        """What is promised of answers at a confidence.
+
+        Args:
+            images: what the held-out images are, in words.
+
+        Raises:
+            ConfigError: the confidence is no probability.
+        """
+        return guarantee(*self._rows, confidence, self.resolution, images)
+
+
+@dataclass(frozen=True)
+class SequenceFit:
+    """How frames are fused, and how often sequences that end at native resolution are wrong.
+
+    Attributes:
+        kappa: see :mod:`c2f_train.prediction.sequence`.
+        others: frames beside the best one in the fit.
+        resolution: of the best frame, the median shorter side in pixels.
+        loss_best, loss_fused: mean negative log-likelihood in nats of the right class on the
+            images that were not fitted on, by the best frame alone and by all.
+        confidence, right: as of a :class:`Condition`, of the fused answers.
+    """
+
+    kappa: float
+    others: int
+    resolution: int
+    loss_best: float
+    loss_fused: float
+    confidence: tuple[tuple[float, ...], ...]
+    right: tuple[int, ...]
+
+    def guarantee(self, confidence: float, images: str) -> Guarantee:
+        """As of a :class:`Condition`."""
+        rows = np.array(self.confidence).T, np.array(self.right, np.int64)
+        return guarantee(*rows, confidence, self.resolution, images)
 
 
 @dataclass(frozen=True)
@@ -76,6 +110,7 @@ class PredictionFit:
         n: their number.
         seed: of the split into images to fit on and images to test on.
         conditions: highest resolution first.
+        sequence: None: there is one condition alone, or too few images.
     """
 
     model_sha256: str
@@ -85,6 +120,7 @@ class PredictionFit:
     seed: int
     precision: str
     conditions: tuple[Condition, ...]
+    sequence: SequenceFit | None
     provenance: Provenance
 
     def condition(self, usable: int) -> Condition | None:
@@ -136,4 +172,7 @@ def _fault(fit: PredictionFit) -> str | None:
             return "a confidence outside 0 to 1"
         if not all(0 <= right <= depth for right in each.right):
             return "more right levels than there are"
+    kept = fit.sequence
+    if kept is not None and not (0 <= kept.kappa <= 1 and kept.others >= 1):
+        return "frames that count more than a frame"
     return None

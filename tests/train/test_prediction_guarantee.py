@@ -37,13 +37,13 @@ def draw(
     return said, right
 
 
-@pytest.mark.parametrize("honesty", [0.5, 1.0, 1.3, 2.0, 4.0])
-@pytest.mark.parametrize("asked", [0.8, 0.9, 0.95])
+@pytest.mark.parametrize("honesty", [0.5, 1.0, 1.3, 3.0])
+@pytest.mark.parametrize("asked", [0.8, 0.9])
 def test_it_is_broken_no_more_often_than_it_says(honesty: float, asked: float) -> None:
-    """The true share of wrong answers at the chosen threshold, from 200,000 images."""
+    """The true share of wrong answers at the chosen threshold, from 100,000 images."""
     random = np.random.default_rng([int(10 * honesty), int(100 * asked)])
-    said, right = draw(random, 200_000, honesty)
-    broken, runs = 0, 300
+    said, right = draw(random, 100_000, honesty)
+    broken, runs = 0, 200
     for _ in range(runs):
         found = guarantee(*draw(random, 150, honesty), asked, 100)
         if found.holds:

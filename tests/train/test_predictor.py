@@ -20,7 +20,8 @@ from c2f_data.shards.reader import ShardReader
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.evaluation.measure import Compute, measure
 from c2f_train.predict import Failure, Prediction, Predictor
-from c2f_train.prediction.fit import bands, fit_prediction
+from c2f_train.prediction.bands import bands
+from c2f_train.prediction.fit import fit_prediction
 from c2f_train.prediction.pool import log_softmax
 from c2f_train.prediction.stored import read_fit, write_fit
 from c2f_train.prediction.views import views
@@ -37,9 +38,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a prediction.json beside."""
     folder = make_model(tmp_path_factory.mktemp("models") / "model")
     images = Stripes(120)
-    fit = fit_prediction(
-        network_of(folder), images, images.labels(), "made", Silent(), lambda _: None, workers=1
-    )
+    fit = fit_prediction(network_of(folder), images, images.labels(), "made", Silent(), workers=1)
     write_fit(folder, fit)
     return folder
 
@@ -342,9 +341,7 @@ def test_what_is_counted_on_held_out_images_is_what_is_answered(fitted: Path) ->
 
 def test_two_fits_are_equal_and_a_changed_model_is_noticed(fitted: Path, tmp_path: Path) -> None:
     images = Stripes(120)
-    again = fit_prediction(
-        network_of(fitted), images, images.labels(), "made", Silent(), lambda _: None, workers=2
-    )
+    again = fit_prediction(network_of(fitted), images, images.labels(), "made", Silent(), workers=2)
     before = read_fit(fitted)
     assert before is not None
     assert again.conditions == before.conditions
