@@ -128,6 +128,7 @@ def _writer(o: dict[str, Any], predictor: Predictor) -> Writer:
             "levels": levels,
             "confidence": predictor.confidence,
             "guarantees": predictor.guarantees,
+            "sequence": o["sequence"],
         }
     )
 

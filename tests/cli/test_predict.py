@@ -211,3 +211,26 @@ def test_a_prediction_writes_nothing(c2f: CommandLine, photos: Path, tmp_path: P
     before = sorted((p, p.stat().st_mtime_ns) for p in c2f.workspace.rglob("*"))
     c2f("predict", photos)
     assert before == sorted((p, p.stat().st_mtime_ns) for p in c2f.workspace.rglob("*"))
+
+
+def test_frames_of_a_folder_are_fused_in_the_order_of_names(
+    c2f: CommandLine, photos: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    picture = Image.open(photos / "red_dot" / "000.png")
+    for number, side in enumerate((8, 16, 40)):
+        (tmp_path / "near").mkdir(exist_ok=True)
+        frame = picture.resize((side, side))
+        frame.save(tmp_path / "near" / f"{number}.png")
+    (tmp_path / "near" / "3.png").write_bytes(b"damaged")
+    answer = c2f("predict", "--sequence", tmp_path / "near", "--json", "--confidence", "0.01")
+    assert answer.code == 1
+    assert answer.json["sequence"] is True
+    own = Predictor.load(c2f.workspace / "folder" / "runs" / "one", confidence=0.01)
+    files = [tmp_path / "near" / f"{number}.png" for number in range(3)]
+    wanted = json.loads(json.dumps([to_plain(step) for step in own.sequence(files)]))
+    assert answer.json["images"] == wanted
+    assert [len(step["path"]) for step in wanted] == [1, 2, 3]
+    both = c2f("predict", "--sequence", tmp_path / "near", "--resolution", "9")
+    assert both.code == 2
