@@ -60,7 +60,7 @@ class Condition:
     def _rows(self) -> tuple[Scores, Ids]:
         return np.array(self.confidence).T, np.array(self.right, np.int64)
 
-    def guarantee(self, confidence: float, images: str) -> Guarantee:
+    def guarantee(self, confidence: float, images: str = "held-out images") -> Guarantee:
         """What is promised of answers at a confidence.
 
         Args:
@@ -93,7 +93,7 @@ class SequenceFit:
     confidence: tuple[tuple[float, ...], ...]
     right: tuple[int, ...]
 
-    def guarantee(self, confidence: float, images: str) -> Guarantee:
+    def guarantee(self, confidence: float, images: str = "held-out images") -> Guarantee:
         """As of a :class:`Condition`."""
         rows = np.array(self.confidence).T, np.array(self.right, np.int64)
         return guarantee(*rows, confidence, self.resolution, images)
@@ -120,8 +120,8 @@ class PredictionFit:
     seed: int
     precision: str
     conditions: tuple[Condition, ...]
-    sequence: SequenceFit | None
     provenance: Provenance
+    sequence: SequenceFit | None = None
 
     def condition(self, usable: int) -> Condition | None:
         """The one for a usable resolution in pixels; None: below all that was measured."""
