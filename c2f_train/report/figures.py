@@ -114,7 +114,7 @@ def _draw(calibration: CalibrationResult, fits: Sequence[LogisticFit | None], si
         *(_fit(plot, i, fit) for i, fit in enumerate(reversed(fits)) if fit is not None),
         # A coarser crossing's line passes the lanes above it: their labels come over it.
         *reversed(lanes),
-        *(_curve(plot, i, c) for i, c in enumerate(reversed(calibration.curves))),
+        *(_curve(plot, i, c, calibration.grid) for i, c in enumerate(reversed(calibration.curves))),
         _axes(plot, base, calibration.camera),
         class_=f"chart {size.name}",
         viewBox=f"0 0 {size.width} {base + BELOW:g}",
@@ -172,13 +172,22 @@ def _of_level(position: int, *children: str) -> Markup:
     return tag("g", *children, class_=svg.series(position), data_level=position)
 
 
-def _curve(plot: _Plot, position: int, curve: CalibrationCurve) -> Markup:
+def _curve(plot: _Plot, position: int, curve: CalibrationCurve, grid: Sequence[int]) -> Markup:
+    """The points and what joins them: pale where resolutions between two were left out."""
     places = [(plot.x(p.resolution), plot.y(p.accuracy)) for p in curve.points]
     marks = [
         _point(position, curve.level, point, x, y)
         for point, (x, y) in zip(curve.points, places, strict=True)
     ]
-    return _of_level(position, svg.line(position, places), *marks)
+    joined, run = [], places[:1]
+    for (high, low), (a, b) in zip(pairwise(curve.points), pairwise(places), strict=True):
+        if any(low.resolution < r < high.resolution for r in grid):
+            joined += [tag("g", svg.line(position, [a, b]), class_="gap"), svg.line(position, run)]
+            run = [b]
+        else:
+            run.append(b)
+    joined.append(svg.line(position, run))
+    return _of_level(position, *joined, *marks)
 
 
 def _fit(plot: _Plot, position: int, fit: LogisticFit) -> Markup:

@@ -187,7 +187,7 @@ def test_chart_reads_out_what_is_pointed_at(browser: Browser, page: Path) -> Non
 
 def test_levels_can_be_hidden(browser: Browser, page: Path) -> None:
     with opened(browser, page) as found:
-        genus = found.page.locator(".wide [data-level='1'] .line")
+        genus = found.page.locator(".wide [data-level='1'] .line").first
         assert genus.is_visible()
         found.page.get_by_label("genus").first.uncheck()
         assert genus.is_hidden()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,17 @@ def test_a_curve_of_one_point_is_drawn_on_the_grid(table: Taxonomy) -> None:
     labels = [t.text for t in wide.iter("text")]
     assert {"48", "96", "192"} <= set(labels)
     assert "Species: no answer" in words(single)
+
+
+def test_lines_over_resolutions_that_were_left_out_are_pale(whole: CalibrationResult) -> None:
+    assert 'class="gap"' not in accuracy_figure(whole)
+    found = samples.searched(whole)
+    drawn = accuracy_figure(found)
+    grid = found.grid
+    gaps = sum(
+        grid.index(low.resolution, 1) - (0 if high.native else grid.index(high.resolution, 1)) > 1
+        for curve in found.curves
+        for high, low in pairwise(curve.points)
+    )
+    assert gaps > 0
+    assert drawn.count('class="gap"') == 2 * gaps  # wide and narrow
