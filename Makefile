@@ -61,10 +61,11 @@ format: install ## rewrite files in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pages: install ## rewrite docs/api.md, docs/cli.md and the packages' public names from the code
+pages: install ## rewrite docs/api.md, docs/cli.md, docs/schemas and the packages' public names from the code
 	$(BIN)/python -m tools.public_names
 	$(BIN)/python -m tools.api
 	$(BIN)/python -m tools.cli_page
+	$(BIN)/python -m tools.schemas
 
 clean: ## remove .venv and caches; the workspace stays
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

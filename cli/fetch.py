@@ -17,7 +17,7 @@ from c2f_data.errors import ConfigError
 from c2f_data.sources.locate import cache_folder
 
 from .console import Console, print_json
-from .options import common_options, option
+from .options import option, output_options
 from .steps import counting
 
 MB = 1_000_000
@@ -31,7 +31,7 @@ MB = 1_000_000
     help="Folder to download to; default: c2f's cache folder, where it is found again.",
 )
 @option("--url", help="Address of a copy of the archive; its checksum is checked all the same.")
-@common_options
+@output_options
 def fetch(dataset: str, **o: Any) -> None:
     """Download CUB-200-2011, or say where copies of Stanford Cars are.
 

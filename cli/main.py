@@ -28,6 +28,7 @@ from .inspect import inspect
 from .predict import predict
 from .report import report
 from .reproduce import reproduce
+from .serve import serve
 from .settings import unknown_variables
 from .shard import shard
 from .train import train
@@ -59,6 +60,7 @@ _COMMANDS = (
     train,
     evaluate,
     predict,
+    serve,
     report,
     reproduce,
     demo,

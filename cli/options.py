@@ -32,14 +32,19 @@ def _stacked(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 def common_options(function: F) -> F:
     """--workspace --config --json --quiet --verbose."""
+    workspace = option(
+        "--workspace",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT,
+        show_default=True,
+        help="Folder that everything is written to.",
+    )
+    return workspace(output_options(function))
+
+
+def output_options(function: F) -> F:
+    """--config --json --quiet --verbose."""
     return _stacked(
-        option(
-            "--workspace",
-            type=click.Path(path_type=Path, file_okay=False),
-            default=DEFAULT,
-            show_default=True,
-            help="Folder that everything is written to.",
-        ),
         option(
             "--config",
             type=click.Path(path_type=Path, dir_okay=False),
@@ -111,6 +116,18 @@ def dataset_options(function: F) -> F:
 
 def device_options(function: F) -> F:
     """--device --precision --workers."""
+    workers = option(
+        "--workers",
+        type=click.IntRange(0, 256),
+        default=0,
+        show_default=True,
+        help="Threads that decode images beside the network; 0: one a core.",
+    )
+    return network_options(workers(function))
+
+
+def network_options(function: F) -> F:
+    """--device --precision."""
     return _stacked(
         option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu."),
         option(
@@ -119,13 +136,6 @@ def device_options(function: F) -> F:
             default="auto",
             show_default=True,
             help="Number format of the network.",
-        ),
-        option(
-            "--workers",
-            type=click.IntRange(0, 256),
-            default=0,
-            show_default=True,
-            help="Threads that decode images beside the network; 0: one a core.",
         ),
     )(function)
 

@@ -80,7 +80,7 @@ def predict(**o: Any) -> int:
     if o["sequence"] and o["resolution"]:
         raise click.UsageError("--sequence and --resolution: frames have resolutions of their own.")
     console = Console(quiet=o["quiet"])
-    folder = _model(o, console)
+    folder = model_of(o, console)
     predictor = Predictor.load(
         folder, device=o["device"], precision=o["precision"], confidence=o["confidence"]
     )
@@ -99,7 +99,8 @@ def predict(**o: Any) -> int:
     return _print(answers, _writer(o, predictor), console)
 
 
-def _model(o: dict[str, Any], console: Console) -> Path:
+def model_of(o: dict[str, Any], console: Console) -> Path:
+    """The folder of the run or model that was named; without a word, of the last finished run."""
     word = o["model"]
     if word and "/" in word:
         return Path(word).resolve()

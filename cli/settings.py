@@ -29,20 +29,20 @@ class Option(click.Option):
     """An option that can also be set in the environment and in a TOML file, which wins."""
 
     @property
-    def word(self) -> str:
-        """Its name outside the command line: that of its long flag, with underscores."""
-        longest = max(self.opts, key=len)
-        return longest.lstrip("-").replace("-", "_")
+    def words(self) -> tuple[str, ...]:
+        """Its names outside the command line: those of its long flags, with underscores."""
+        long = (flag for flag in self.opts if flag.startswith("--"))
+        return tuple(flag[2:].replace("-", "_") for flag in long)
+
+    def variables(self, prefix: str | None) -> list[str]:
+        """The environment variables that set it for a command, the first one found wins."""
+        prefixes = [prefix, "C2F"] if prefix else ["C2F"]
+        return [f"{each}_{word.upper()}" for each in prefixes for word in self.words]
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The value of C2F_COMMAND_NAME, else of C2F_NAME; None where neither is set."""
-        names = [f"{ctx.auto_envvar_prefix or 'C2F'}_{self.word.upper()}", self.variable]
+        names = self.variables(ctx.auto_envvar_prefix)
         return next((os.environ[name] for name in names if os.environ.get(name)), None)
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets it for every command."""
-        return f"C2F_{self.word.upper()}"
 
     def consume_value(
         self, ctx: click.Context, opts: Mapping[str, Any]
@@ -74,7 +74,7 @@ def words_of(command: click.Command) -> dict[str, click.Parameter]:
     for parameter in command.params:
         if isinstance(parameter, Option):
             if not parameter.is_eager:  # --config: a file can't name another
-                found[parameter.word] = parameter
+                found |= dict.fromkeys(parameter.words, parameter)
         elif isinstance(parameter, click.Argument) and parameter.name:
             found[parameter.name] = parameter
     return found
@@ -143,10 +143,9 @@ def unknown_variables(group: click.Group) -> list[str]:
     """A line for each C2F_* variable that sets no option of any command: probably misspelt."""
     known = set(OTHER_VARIABLES)
     for name, command in group.commands.items():
-        options = [p for p in command.params if isinstance(p, Option)]
-        known |= {option.variable for option in options}
         prefix = f"C2F_{name.replace('-', '_').upper()}"
-        known |= {f"{prefix}_{option.word.upper()}" for option in options}
+        options = (p for p in command.params if isinstance(p, Option))
+        known |= {variable for each in options for variable in each.variables(prefix)}
     lines = []
     for variable in sorted(set(os.environ) - known):
         if variable.startswith("C2F_"):

@@ -107,7 +107,9 @@ def test_every_command_has_a_line_that_names_public_names() -> None:
     lines = re.findall(r"^\| `c2f ([a-z-]+)` \| (.*) \|$", head, re.MULTILINE)
     assert {command for command, _ in lines} == set(c2f.commands)
     for command, text in lines:
-        for name in re.findall(r"\w+_\w+|\b[A-Z]\w+[A-Z]\w+\b", text):
+        # What needs an extra, or is a whole programme, stays in its module.
+        own = re.sub(r"`c2f_train\.[^`]+`", "", text)
+        for name in re.findall(r"\w+_\w+|\b[A-Z]\w+[A-Z]\w+\b", own):
             assert public(name), command
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from c2f_cli.main import run
+from c2f_data.calibration import read_result, write_result
+from c2f_data.curve import Outcome
 
 SPECIES = ("red_dot", "red_bar", "blue_dot", "blue_bar")
 TABLE = "family,genus,species\n" + "".join(f"Birds{s[0].upper()},{s[:3]},{s}\n" for s in SPECIES)
@@ -39,7 +41,9 @@ class CommandLine:
 
     def __call__(self, *words: object) -> Answer:
         self._capture.readouterr()
-        code = run([str(word) for word in words] + ["--workspace", str(self.workspace)])
+        # A download knows no workspace.
+        place = () if words[:1] == ("fetch",) else ("--workspace", str(self.workspace))
+        code = run([*map(str, words), *place])
         text = self._capture.readouterr()
         return Answer(code, text.out, text.err)
 
@@ -95,3 +99,43 @@ def train_workspace(folder: Path, *runs: tuple[str, ...]) -> Path:
     for line in lines:
         assert run([*line, "--workspace", str(workspace)]) == 0
     return workspace
+
+
+def finished_work(folder: Path) -> Path:
+    """A folder with images/ and c2f_workspace/: calibrated, sharded, two runs, evaluated."""
+    images, place = make_folder(folder / "images"), ("--workspace", str(folder / "c2f_workspace"))
+    calibrate = ("calibrate", "--dataset", "folder", "--root", str(images), "--images", "test")
+    small = ("--dim", "8", "--stage1-epochs", "1", "--stage2-epochs", "1")
+    lines = [
+        (*calibrate, *QUICK, "--full-curve", "--no-shards"),
+        ("shard",),
+        ("train", *small, "--name", "hbp", "--model", "hbp"),
+        ("train", *small),
+        ("evaluate", "--compare", "hbp"),
+    ]
+    for line in lines:
+        assert run([*line, *place]) in (0, 3), line
+        if line[0] == "calibrate":
+            _answer(folder / "c2f_workspace/folder/calibration/result.json")
+    return folder
+
+
+def _answer(path: Path) -> None:
+    """Give a calibration answers; on those of the small network nothing can be built."""
+    resolutions = {"family": 12, "genus": 17}  # of the grid 37, 25, 17, 12
+    result = read_result(path)
+    levels = tuple(
+        replace(level, resolution=resolutions.get(level.name, level.resolution))
+        for level in result.levels
+    )
+    crossings = tuple(
+        replace(
+            crossing,
+            outcome=Outcome.CROSSED,
+            resolution=resolutions[crossing.next_level],
+            upper={12: 17, 17: 25}[resolutions[crossing.next_level]],
+            largest_threshold=None,
+        )
+        for crossing in result.crossings
+    )
+    write_result(path, replace(result, levels=levels, crossings=crossings))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from birds import CommandLine, make_folder
+from birds import CommandLine, finished_work, make_folder
 
 
 @pytest.fixture
@@ -21,3 +21,9 @@ def c2f(
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders, shared by tests that do not change them."""
     return make_folder(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finished work, shared by tests that do not change it; see ``finished_work``."""
+    return finished_work(tmp_path_factory.mktemp("finished"))

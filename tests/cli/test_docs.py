@@ -136,6 +136,7 @@ def test_options_named_in_the_texts_exist() -> None:
     elsewhere |= {"--head", "--port"}  # of `ray start`
     elsewhere |= {"--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"}
     elsewhere |= {"--logdir"}  # of tensorboard; those above are torchrun's
+    elsewhere |= {"--data-binary"}  # of curl
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", page.read_text(encoding="utf-8")))
         assert named <= known | elsewhere, f"{page.name}: {named - known - elsewhere}"
@@ -187,7 +188,8 @@ def test_commands_printed_in_the_documents_parse(
 ) -> None:
     """Every option is there and takes the value that is printed; nothing is run."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_images").mkdir()
+    for name in ("my_images", "photos"):
+        (tmp_path / name).mkdir()
     for page, words in printed_commands():
         command = c2f.commands[words[0]]
         try:
