@@ -168,6 +168,7 @@ OBJECTS: dict[str, list[Any]] = {
             "levels": list[LevelResolution],
             "confidence": float,
             "guarantees": list[Guarantee],
+            "sequence": bool,
             "images": list[Prediction],
             "count": int,
             "failed": list[Failure],
