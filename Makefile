@@ -53,6 +53,7 @@ bench: install ## measure: each benchmark in its short form
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.head
 	$(BIN)/python -m benchmarks.effective
+	$(BIN)/python -m benchmarks.train
 
 soak: install ## kill builds of shards at random moments, 30 times, and look at what is left
 	$(BIN)/python -m pytest -m slow -s tests/data/test_shards_soak.py
