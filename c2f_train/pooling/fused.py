@@ -100,10 +100,8 @@ def sums(head: Head, kept: Tensor | None) -> Tensor:
     for images in blocks.images():
         rows = blocks.rows(images)
         for columns in blocks.columns():
-            made = blocks.project(columns, rows)
-            if kept is not None:
-                for place, projection in zip(blocks.kept(images, columns, kept), made, strict=True):
-                    place.copy_(projection)
+            places = None if kept is None else blocks.kept(images, columns, kept)
+            made = blocks.project(columns, rows, places)
             a, b, c = blocks.widen(images, made)
             product = blocks.scratch("product", a.shape, head.wide)
             out = p[images, :, columns]
@@ -154,7 +152,7 @@ def gradients(
                 if (weight := totals[i]) is not None:
                     accumulate(weight[columns], d.t(), rows[i])
                 if maps[i] is not None:
-                    accumulate(row_totals[i], d, head.weights[i][columns].to(head.compute))
+                    accumulate(row_totals[i], d, blocks.weights[i][columns])
         for gradient, total in zip(maps, row_totals, strict=True):
             if gradient is not None:
                 target = gradient[images].movedim(1, -1)
@@ -178,6 +176,9 @@ class _Blocks:
         self.image_step, self.column_step = block_shape(
             head.maps[0].device, self.batch, head.locations, self.dim
         )
+        # In the format of the products once, not once a block.
+        self.weights = [weight.to(head.compute) for weight in head.weights]
+        self._biases = [bias.to(head.compute) for bias in head.biases]
         self._memory: dict[str, Tensor] = {}
 
     def images(self) -> Iterator[slice]:
@@ -201,12 +202,15 @@ class _Blocks:
             for m in self.head.maps
         ]
 
-    def project(self, columns: slice, rows: Sequence[Tensor]) -> list[Tensor]:
-        """A, B, C of a block, (images * N, columns)."""
-        compute = self.head.compute
+    def project(
+        self, columns: slice, rows: Sequence[Tensor], places: Sequence[Tensor] | None = None
+    ) -> list[Tensor]:
+        """A, B, C of a block, (images * N, columns); made in ``places`` where these are given."""
         return [
-            project(row, weight[columns].to(compute), bias[columns].to(compute))
-            for row, weight, bias in zip(rows, self.head.weights, self.head.biases, strict=True)
+            project(row, weight[columns], bias[columns], None if places is None else places[i])
+            for i, (row, weight, bias) in enumerate(
+                zip(rows, self.weights, self._biases, strict=True)
+            )
         ]
 
     def kept(self, images: slice, columns: slice, kept: Tensor) -> list[Tensor]:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 
-def project(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``rows weight' + bias``, (n, k), for (n, c) rows, (k, c) weight, (k,) bias."""
+def project(rows: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
+    """``rows weight' + bias``, (n, k), for (n, c) rows, (k, c) weight, (k,) bias; in ``out``."""
     if _has_onednn(rows):
         product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
-        return product
-    return torch.addmm(bias, rows, weight.t())
+        return product if out is None else out.copy_(product)
+    return torch.addmm(bias, rows, weight.t(), out=out)
 
 
 def accumulate(total: Tensor, left: Tensor, right: Tensor) -> None:
