@@ -9,17 +9,23 @@ predicted by a model that has not seen it (five-fold cross-validation).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from c2f_data.artefacts import read_json, write_json
 from c2f_data.errors import ConfigError
 from c2f_data.index import TEST, TRAIN, DatasetIndex
 
 VALIDATION_FRACTION = 0.2
 MINIMUM_IMAGES = 300
 FOLDS = 5
+HELD_OUT = "held-out validation"
+SPLIT = "split.json"
+SPLIT_SCHEMA = "c2f-split"
+SPLIT_VERSION = 1
 
 ImagesChoice = Literal["val", "test"]
 
@@ -53,6 +59,36 @@ class Evaluation:
         return len(self.train)
 
 
+@dataclass(frozen=True, slots=True)
+class SplitRecord:
+    """split.json: the measured images and the fold that each belongs to."""
+
+    scheme: str
+    seed: int
+    image_ids: tuple[str, ...]
+    folds: tuple[int, ...]
+
+
+def write_split(folder: Path, index: DatasetIndex, evaluation: Evaluation) -> None:
+    """Write down which images are measured. Raises ArtefactError when the disk refuses."""
+    ids = tuple(index.records[i].image_id for i in evaluation.positions)
+    record = SplitRecord(evaluation.scheme, evaluation.seed, ids, evaluation.folds)
+    write_json(folder / SPLIT, record, schema=SPLIT_SCHEMA, version=SPLIT_VERSION)
+
+
+def read_split(folder: Path) -> SplitRecord | None:
+    """What was measured there; None: nothing. Raises ArtefactError where the file is damaged."""
+    if not (folder / SPLIT).exists():
+        return None
+    return read_json(
+        folder / SPLIT,
+        SplitRecord,
+        schema=SPLIT_SCHEMA,
+        version=SPLIT_VERSION,
+        maker="c2f calibrate",
+    )
+
+
 def make_evaluation(index: DatasetIndex, images: ImagesChoice, seed: int) -> Evaluation:
     """Choose the images to measure; see the module's text for the rule.
 
@@ -78,9 +114,7 @@ def make_evaluation(index: DatasetIndex, images: ImagesChoice, seed: int) -> Eva
     held_out = stratified(index.labels[train], VALIDATION_FRACTION, seed)
     if held_out.sum() >= MINIMUM_IMAGES:
         val, rest = train[held_out], train[~held_out]
-        return Evaluation(
-            "val", "held-out validation", seed, _ints(val), (0,) * val.size, (_ints(rest),)
-        )
+        return Evaluation("val", HELD_OUT, seed, _ints(val), (0,) * val.size, (_ints(rest),))
     folds = _stratified_folds(index, train, seed)
     others = tuple(_ints(train[folds != k]) for k in range(FOLDS))
     return Evaluation("val", "cross-validation", seed, _ints(train), _ints(folds), others)

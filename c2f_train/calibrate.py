@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import torch
 from torch import nn
 
-from c2f_data.artefacts import fingerprint, remove_leftovers, write_json
+from c2f_data.artefacts import fingerprint, remove_leftovers
 from c2f_data.calibration import CalibrationResult, write_result
 from c2f_data.index import DatasetIndex
 from c2f_data.lock import only_writer
 from c2f_data.provenance import command_line
+from c2f_data.splits import write_split
 from c2f_train.answering import Classifier
 from c2f_train.calibration_config import RETRAINED, ROLLED_UP, CalibrateConfig
 from c2f_train.calibration_plan import Plan, make_plan
@@ -44,16 +45,6 @@ SAMPLE = 8
 USUAL_SHARE = 0.35
 # Retraining at a resolution starts from the classifier on I_high and has this share of its epochs.
 RETRAIN_SHARE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class SplitRecord:
-    """split.json: the measured images and the fold that each belongs to."""
-
-    scheme: str
-    seed: int
-    image_ids: tuple[str, ...]
-    folds: tuple[int, ...]
 
 
 class _NeedsNetworkError(Exception):
@@ -89,7 +80,7 @@ def calibrate(
 def _calibrate(plan: Plan, folder: Path, own: Path, progress: Progress) -> CalibrationResult:
     for place in (own, *own.glob("predictions*"), *own.glob("predictions*/logits")):
         remove_leftovers(place)
-    _write_split(own, plan)
+    write_split(own, plan.index, plan.evaluation)
     progress.note(_announcement(plan))
     for note in plan.notes:
         progress.note(note)
@@ -197,13 +188,6 @@ def _on(model: Classifier, device: torch.device) -> Classifier:
     """The classifier on the device, ready to answer."""
     assert isinstance(model, nn.Module)
     return cast("Classifier", model.to(device).eval())
-
-
-def _write_split(folder: Path, plan: Plan) -> None:
-    evaluation = plan.evaluation
-    ids = tuple(plan.index.records[i].image_id for i in evaluation.positions)
-    record = SplitRecord(evaluation.scheme, evaluation.seed, ids, evaluation.folds)
-    write_json(folder / "split.json", record, schema="c2f-split", version=1)
 
 
 def _announcement(plan: Plan) -> str:

@@ -75,7 +75,10 @@ class SomePictures:
 def hold_out(run: Run) -> Held | None:
     """The images that are not trained on; None: all are.
 
-    Stratified by the finest level's classes and drawn from the seed.
+    Stratified by the finest level's classes and drawn from the seed. The unseen ones are drawn
+    first, as :func:`c2f_data.splits.make_evaluation` draws a calibration's validation images: of
+    the same data set and seed they are among those, which the calibration's classifier has not
+    seen either.
 
     Raises:
         ConfigError: every class has a single image.
@@ -83,14 +86,14 @@ def hold_out(run: Run) -> Held | None:
     config = run.config
     finest = run.labels(TRAIN, len(run.names) - 1).numpy()
     validation = unseen = np.zeros(finest.size, np.bool_)
-    if config.patience:
-        validation = _marked(finest, config.validation, config.seed, "--patience")
     if config.held_out:
+        unseen = _marked(finest, config.held_out, config.seed, "--held-out")
+    if config.patience:
         # Of what is left, so that the two shares have no image in common.
-        left = np.flatnonzero(~validation)
-        chosen = _marked(finest[left], config.held_out, config.seed + 1, "--held-out")
-        unseen = np.zeros(finest.size, np.bool_)
-        unseen[left[chosen]] = True
+        left = np.flatnonzero(~unseen)
+        chosen = _marked(finest[left], config.validation, config.seed + 1, "--patience")
+        validation = np.zeros(finest.size, np.bool_)
+        validation[left[chosen]] = True
     if not (validation | unseen).any():
         return None
     return Held(*(_positions(part) for part in (~validation & ~unseen, validation, unseen)))

@@ -10,6 +10,7 @@ import click
 
 from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.open_dataset import DatasetChoice, open_dataset
+from c2f_data.splits import VALIDATION_FRACTION
 from c2f_data.workspace import DEMO, DatasetFolder
 
 from .calibrate import NO_ANSWER
@@ -118,6 +119,8 @@ def _train(
         stage2_lr=3e-3,
         lr_period=2,
         batch_size=16,
+        # The images that the calibration was measured on: enough to promise something on.
+        held_out=VALIDATION_FRACTION,
         precision=pick_precision(o["precision"], device),
         seed=o["seed"],
         workers=o["workers"],

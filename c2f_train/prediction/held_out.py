@@ -12,6 +12,7 @@ from c2f_data.errors import ArtefactError
 from c2f_data.index import TRAIN
 from c2f_data.resample import Pixels
 from c2f_data.shards.reader import ShardReader
+from c2f_data.splits import HELD_OUT, read_split
 from c2f_train.checkpoint import read_meta
 from c2f_train.evaluation.measure import Compute
 from c2f_train.prediction.fit import fit_prediction
@@ -77,14 +78,22 @@ def held_out(run: Path, reader: ShardReader) -> HeldOut | None:
             "Use the shards that the run was trained on, or train it again.",
         )
     positions = np.array(sorted(place[i] for i in record.image_ids), np.int64)
-    return HeldOut(reader, positions, KINDS[name] + BEFORE * _starts_from_a_model(run))
+    seen = _seen_before(run, frozenset(record.image_ids))
+    return HeldOut(reader, positions, KINDS[name] + BEFORE * seen)
 
 
-def _starts_from_a_model(run: Path) -> bool:
-    """Whether the backbone's first weights are those of another model of c2f."""
+def _seen_before(run: Path, image_ids: frozenset[str]) -> bool:
+    """Whether the backbone's first weights may have been trained on some of these images.
+
+    They may where they are another model of c2f, but not a calibration's classifier that these
+    images were held out of, too.
+    """
     recipe = read_meta(run / "model").recipe
     weights = recipe.weights if recipe else None
-    return weights not in (None, "none") and Path(weights or "").suffix == ""
+    if weights in (None, "none") or Path(weights or "").suffix != "":
+        return False
+    split = read_split(Path(weights or "").parent)
+    return split is None or split.scheme != HELD_OUT or not image_ids <= set(split.image_ids)
 
 
 def fit_held_out(

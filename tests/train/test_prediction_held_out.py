@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,18 @@ import pytest
 from train_runs import CONFIG
 from train_samples import CPU, Recorder, make_shards, make_striped, stripe_backbone
 
+from c2f_data.artefacts import write_json
 from c2f_data.errors import ArtefactError
 from c2f_data.index import TRAIN
 from c2f_data.shards.reader import ShardReader
+from c2f_data.splits import (
+    SPLIT,
+    SPLIT_SCHEMA,
+    SPLIT_VERSION,
+    VALIDATION_FRACTION,
+    SplitRecord,
+    stratified,
+)
 from c2f_train import train as training
 from c2f_train.evaluation.measure import Compute
 from c2f_train.predict import Predictor
@@ -48,14 +58,14 @@ def ids(folder: Path, name: str) -> set[str]:
 def test_three_parts_have_nothing_in_common(many: Path, run: Path) -> None:
     reader = ShardReader(many)
     validation, unseen = ids(run, RECORD), ids(run, UNSEEN)
-    assert len(validation) == 16
-    assert len(unseen) == 24
+    assert len(validation) == 8
+    assert len(unseen) == 32
     assert not validation & unseen
     found = held_out(run, reader)
     assert found is not None
     assert {reader.image_ids(TRAIN)[i] for i in found.positions} == unseen
     labels = found.labels[:, -1]
-    assert np.bincount(labels).tolist() == [3] * 8
+    assert np.bincount(labels).tolist() == [4] * 8
 
 
 def test_a_training_asks_for_none_of_them(
@@ -80,7 +90,7 @@ def test_a_training_asks_for_none_of_them(
 def test_a_training_ends_with_a_fit_that_is_kept(many: Path, run: Path) -> None:
     fit = read_fit(run / "model")
     assert fit is not None
-    assert (fit.n, fit.images) == (24, KINDS[UNSEEN])
+    assert (fit.n, fit.images) == (32, KINDS[UNSEEN])
     assert [c.resolution for c in fit.conditions][1:] == [24, 8]
     before = (run / "model" / "prediction.json").read_bytes()
     progress = Recorder()
@@ -108,6 +118,45 @@ def test_other_shards_are_refused(run: Path, tmp_path: Path) -> None:
     other = make_shards(make_striped(tmp_path / "images", train=2, test=1), tmp_path / "shards")
     with pytest.raises(ArtefactError, match="is not in"):
         held_out(run, ShardReader(other))
+
+
+def test_the_draw_is_that_of_a_calibration(many: Path, tmp_path: Path) -> None:
+    """So its classifier, from which training may start, has not seen the held-out images either."""
+    reader = ShardReader(many)
+    calibrated = stratified(reader.labels(TRAIN)[:, -1], VALIDATION_FRACTION, SHORT.seed)
+    config = replace(SHORT, held_out=0.125, patience=0, stage1_epochs=1, stage2_epochs=0)
+    train(many, config, tmp_path / "run", CPU, Silent())
+    found = held_out(tmp_path / "run", reader)
+    assert found is not None
+    assert calibrated[found.positions].all()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "measured", "seen"),
+    [
+        ("held-out validation", slice(None), False),
+        ("held-out validation", slice(1, None), True),
+        ("cross-validation", slice(None), True),
+        (None, slice(None), True),
+    ],
+)
+def test_what_the_first_weights_have_seen(
+    many: Path, run: Path, tmp_path: Path, scheme: str | None, measured: slice, seen: bool
+) -> None:
+    """Nothing where they are a calibration's that measured the images that are held out here."""
+    unseen = sorted(ids(run, UNSEEN))
+    if scheme is not None:
+        record = SplitRecord(scheme, 0, tuple(unseen[measured]), (0,) * len(unseen[measured]))
+        write_json(tmp_path / SPLIT, record, schema=SPLIT_SCHEMA, version=SPLIT_VERSION)
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    meta = other / "model" / "model.json"
+    content = json.loads(meta.read_text(encoding="utf-8"))
+    content["recipe"]["weights"] = str(tmp_path / "classifier")
+    meta.write_text(json.dumps(content), encoding="utf-8")
+    found = held_out(other, ShardReader(many))
+    assert found is not None
+    assert ("may have seen" in found.kind) == seen
 
 
 def test_without_held_out_images_nothing_is_fitted(whole: Path, shards: Path) -> None:
