@@ -92,6 +92,9 @@ class Told:
     def stream(self, images: Iterable[Path], **asked: object) -> Iterator[Failure]:
         return (Failure(str(image), f"{image}: {asked}", "") for image in images)
 
+    def sequence(self, images: Iterable[Path], **asked: object) -> Iterator[Failure]:
+        return self.stream(images, **asked)
+
     def getsockname(self) -> tuple[str, int]:
         return "127.0.0.1", 1
 

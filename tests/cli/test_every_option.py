@@ -171,7 +171,8 @@ def value_for(option: Option, case: Case, word: str) -> str:
         return next(str(choice) for choice in kind.choices if choice != default)
     if isinstance(kind, click.IntRange):
         lowest = kind.min if kind.min is not None else 1
-        return str((default if isinstance(default, int) else lowest) + 1)
+        usual = default if isinstance(default, int) else lowest
+        return str(usual - 1 if usual == kind.max else usual + 1)
     if isinstance(kind, click.FloatRange):
         return "0.7125"
     if kind in (click.INT, click.FLOAT):

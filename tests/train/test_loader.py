@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +40,17 @@ def batches_of(images: TrainingImages, workers: int, epoch: int = 1) -> list[tup
     return list(loader(images, 3, workers, EpochOrder(len(images), epoch, 11)))
 
 
-def loading_threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("c2f-load")]
+@pytest.fixture
+def loading_threads() -> Callable[[], list[str]]:
+    """Names of the loader's threads that this test has started and that are still there."""
+    gc.collect()
+    before = set(threading.enumerate())
+
+    def names() -> list[str]:
+        now = (t for t in threading.enumerate() if t not in before)
+        return [t.name for t in now if t.name.startswith("c2f-load")]
+
+    return names
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -64,7 +75,9 @@ def test_batches_are_images_first_channels_second() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_a_foreseen_error_arrives_as_itself(workers: int) -> None:
+def test_a_foreseen_error_arrives_as_itself(
+    workers: int, loading_threads: Callable[[], list[str]]
+) -> None:
     images = CenterImages(Pictures(damaged=(2, 4)), SPEC)
     with pytest.raises(ImageError) as caught:
         list(loader(images, 3, workers))
@@ -74,7 +87,9 @@ def test_a_foreseen_error_arrives_as_itself(workers: int) -> None:
     assert loading_threads() == []
 
 
-def test_as_many_threads_as_asked_for_and_none_afterwards() -> None:
+def test_as_many_threads_as_asked_for_and_none_afterwards(
+    loading_threads: Callable[[], list[str]],
+) -> None:
     together = threading.Barrier(3)
 
     def item(key: int) -> tuple[Pixels, int]:
@@ -109,7 +124,9 @@ def test_torch_uses_one_thread_in_each_and_as_many_as_before_elsewhere() -> None
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_only_some_batches_are_loaded_ahead(workers: int) -> None:
+def test_only_some_batches_are_loaded_ahead(
+    workers: int, loading_threads: Callable[[], list[str]]
+) -> None:
     loaded: list[int] = []
 
     def item(key: int) -> tuple[Pixels, int]:
@@ -123,7 +140,9 @@ def test_only_some_batches_are_loaded_ahead(workers: int) -> None:
     assert loading_threads() == []
 
 
-def test_ctrl_c_while_waiting_leaves_no_thread() -> None:
+def test_ctrl_c_while_waiting_leaves_no_thread(
+    loading_threads: Callable[[], list[str]],
+) -> None:
     def item(key: int) -> tuple[Pixels, int]:
         if key == 5:
             raise KeyboardInterrupt  # arrives in the thread that waits, as a real one does
