@@ -23,7 +23,7 @@ PERIODS = [(7.0, 24.0), (6.0, 18.0)]
 # The network needs twice the epochs for the harder textures (docs/demo.md).
 SETTINGS = [
     pytest.param((*PERIODS[0], "plain", None), id="periods 7 and 24"),
-    pytest.param((*PERIODS[1], "plain", None), id="periods 6 and 18"),
+    pytest.param((*PERIODS[1], "plain", None), id="periods 6 and 18", marks=pytest.mark.slow),
     pytest.param((*PERIODS[0], "hard", 32), id="hard texture", marks=pytest.mark.slow),
 ]
 
