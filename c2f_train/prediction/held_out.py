@@ -13,7 +13,7 @@ from c2f_data.index import TRAIN
 from c2f_data.resample import Pixels
 from c2f_data.shards.reader import ShardReader
 from c2f_data.splits import HELD_OUT, read_split
-from c2f_train.checkpoint import read_meta
+from c2f_train.config import TrainConfig
 from c2f_train.evaluation.measure import Compute
 from c2f_train.prediction.fit import fit_prediction
 from c2f_train.prediction.network import Network
@@ -88,8 +88,11 @@ def _seen_before(run: Path, image_ids: frozenset[str]) -> bool:
     They may where they are another model of c2f, but not a calibration's classifier that these
     images were held out of, too.
     """
-    recipe = read_meta(run / "model").recipe
-    weights = recipe.weights if recipe else None
+    # The model's own record has the weights' name alone, the run's settings where they were.
+    config = read_json(
+        run / "config.json", TrainConfig, schema="c2f-train-config", version=1, maker="c2f train"
+    )
+    weights = config.weights
     if weights in (None, "none") or Path(weights or "").suffix != "":
         return False
     split = read_split(Path(weights or "").parent)

@@ -150,10 +150,10 @@ def test_what_the_first_weights_have_seen(
         write_json(tmp_path / SPLIT, record, schema=SPLIT_SCHEMA, version=SPLIT_VERSION)
     other = tmp_path / "run"
     shutil.copytree(run, other)
-    meta = other / "model" / "model.json"
-    content = json.loads(meta.read_text(encoding="utf-8"))
-    content["recipe"]["weights"] = str(tmp_path / "classifier")
-    meta.write_text(json.dumps(content), encoding="utf-8")
+    settings = other / "config.json"
+    content = json.loads(settings.read_text(encoding="utf-8"))
+    content["weights"] = str(tmp_path / "classifier")
+    settings.write_text(json.dumps(content), encoding="utf-8")
     found = held_out(other, ShardReader(many))
     assert found is not None
     assert ("may have seen" in found.kind) == seen
