@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from birds import train_workspace
@@ -23,6 +24,14 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium"),
 ]
 TABLES = "document.querySelectorAll('#tops table').length"
+
+
+def until(page: Any, condition: str, seconds: float = 30.0) -> None:
+    """Wait for a condition of the page; its CSP forbids what Playwright's own waiting does."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +63,7 @@ def visit(browser: Browser, url: str, width: int = 1280, *, dark: bool = False) 
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(url)
-    page.wait_for_function("model !== null")
+    until(page, "model !== null")
     yield page
     context.close()
     assert not complaints
@@ -72,10 +81,10 @@ def image_of(work: Path) -> Path:
 def test_the_path_changes_with_the_slider(browser: Browser, url: str, work: Path) -> None:
     with visit(browser, url) as page:
         upload(page, image_of(work))
-        page.wait_for_function(f"{TABLES} === 3")
+        until(page, f"{TABLES} === 3")
         named = page.locator("#path .named").count()
         page.evaluate("$('side').value = 0; slide()")
-        page.wait_for_function(f"{TABLES} === 1")
+        until(page, f"{TABLES} === 1")
         assert page.text_content("#pixels") == "8 px"
         assert page.evaluate("$('picture').height") == 8
         assert page.locator("#path .named").count() <= min(named, 1)
@@ -91,7 +100,7 @@ def test_a_bad_file_is_said_and_the_page_goes_on(
         page.wait_for_selector("#error:not([hidden])")
         assert "not an image" in (page.text_content("#error") or "")
         upload(page, image_of(work))
-        page.wait_for_function(f"$('error').hidden && {TABLES} > 0")
+        until(page, f"$('error').hidden && {TABLES} > 0")
 
 
 def test_names_are_text(browser: Browser, url: str) -> None:
@@ -114,7 +123,7 @@ def test_it_fits_and_can_be_read(
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     with visit(browser, url, width, dark=dark) as page:
         upload(page, image_of(work))
-        page.wait_for_function(f"{TABLES} === 3 && $('result').ariaBusy === 'false'")
+        until(page, f"{TABLES} === 3 && $('result').ariaBusy === 'false'")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         sizes = (
             "Math.min(...[...document.querySelectorAll('body *')].filter(e => e.innerText)"
@@ -129,7 +138,7 @@ def test_it_fits_and_can_be_read(
 def test_the_keyboard_reaches_everything(browser: Browser, url: str, work: Path) -> None:
     with visit(browser, url) as page:
         upload(page, image_of(work))
-        page.wait_for_function(f"{TABLES} === 3")
+        until(page, f"{TABLES} === 3")
         page.evaluate("document.activeElement.blur()")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.id") == "file"
