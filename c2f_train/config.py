@@ -15,6 +15,11 @@ Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["step", "cosine"]
 Augment = Literal["crop", "randaugment"]
 
+# The file in a run's folder that holds its settings.
+CONFIG = "config.json"
+CONFIG_SCHEMA = "c2f-train-config"
+CONFIG_VERSION = 1
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:

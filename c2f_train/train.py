@@ -18,7 +18,7 @@ from c2f_data.resample import ResampleSpec
 from c2f_data.shards.reader import ShardReader
 from c2f_train.backbones import Backbone, build_backbone
 from c2f_train.checkpoint import save_models
-from c2f_train.config import TrainConfig
+from c2f_train.config import CONFIG, CONFIG_SCHEMA, CONFIG_VERSION, TrainConfig
 from c2f_train.device import describe_device, seed_everything
 from c2f_train.distributed import ALONE, World, check_divides, joined
 from c2f_train.evaluate import model_meta, run_result
@@ -34,7 +34,6 @@ from c2f_train.run import Run
 from c2f_train.stages import SNAPSHOT, run_stages, unfinished
 from c2f_train.step import memory_format
 
-CONFIG = "config.json"
 RUN = "run.json"
 
 
@@ -137,7 +136,7 @@ def _train(run: Run, overwrite: bool) -> RunResult:
         for place in (folder, folder / SNAPSHOT):
             remove_leftovers(place)
         unfinished(run)  # before anything of another run is touched
-        write_json(folder / CONFIG, config, schema="c2f-train-config", version=1)
+        write_json(folder / CONFIG, config, schema=CONFIG_SCHEMA, version=CONFIG_VERSION)
     world.wait()
     if not (folder / CONFIG).exists():
         raise ConfigError(

@@ -140,6 +140,28 @@ def network_options(function: F) -> F:
     )(function)
 
 
+def predictor_options(function: F) -> F:
+    """--dataset --model --confidence."""
+    return _stacked(
+        option("--dataset", help="Default: the workspace's current data set."),
+        option(
+            "--model",
+            "--run",
+            "model",
+            metavar="RUN",
+            help="Name of a finished run, or the folder of a run or model (with a slash in it).  "
+            "[default: the last finished run]",
+        ),
+        option(
+            "--confidence",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            default=0.9,
+            show_default=True,
+            help="Name a node only while it is at least this probable.",
+        ),
+    )(function)
+
+
 def compute_options(function: F) -> F:
     """--device --precision --workers --seed."""
     seed = option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)

@@ -13,7 +13,7 @@ from c2f_data.open_dataset import DatasetChoice, current_dataset
 from c2f_data.workspace import Workspace
 
 from .console import Console
-from .options import common_options, device_options, option
+from .options import common_options, device_options, option, predictor_options
 from .predict_text import Json, Lines, Rows, Writer
 
 if TYPE_CHECKING:
@@ -22,22 +22,7 @@ if TYPE_CHECKING:
 
 @click.command("predict")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|-...")
-@option("--dataset", help="Default: the workspace's current data set.")
-@option(
-    "--model",
-    "--run",
-    "model",
-    metavar="RUN",
-    help="Name of a finished run, or the folder of a run or model (with a slash in it).  "
-    "[default: the last finished run]",
-)
-@option(
-    "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.9,
-    show_default=True,
-    help="Name a node only while it is at least this probable.",
-)
+@predictor_options
 @option(
     "--resolution",
     type=click.IntRange(1),

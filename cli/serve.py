@@ -10,7 +10,7 @@ import click
 from c2f_data.errors import ConfigError, install_hint
 
 from .console import Console, print_json
-from .options import common_options, network_options, option
+from .options import common_options, network_options, option, predictor_options
 from .predict import model_of
 
 if TYPE_CHECKING:
@@ -25,22 +25,7 @@ MOST_CONNECTIONS = 512
 
 
 @click.command("serve")
-@option("--dataset", help="Default: the workspace's current data set.")
-@option(
-    "--model",
-    "--run",
-    "model",
-    metavar="RUN",
-    help="Name of a finished run, or the folder of a run or model (with a slash in it).  "
-    "[default: the last finished run]",
-)
-@option(
-    "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.9,
-    show_default=True,
-    help="Name a node only while it is at least this probable.",
-)
+@predictor_options
 @option("--host", default=LOCAL, show_default=True, help="Address to listen on: this machine's.")
 @option(
     "--port",

@@ -13,7 +13,7 @@ from c2f_data.index import TRAIN
 from c2f_data.resample import Pixels
 from c2f_data.shards.reader import ShardReader
 from c2f_data.splits import HELD_OUT, read_split
-from c2f_train.config import TrainConfig
+from c2f_train.config import CONFIG, CONFIG_SCHEMA, CONFIG_VERSION, TrainConfig
 from c2f_train.evaluation.measure import Compute
 from c2f_train.prediction.fit import fit_prediction
 from c2f_train.prediction.network import Network
@@ -90,7 +90,11 @@ def _seen_before(run: Path, image_ids: frozenset[str]) -> bool:
     """
     # The model's own record has the weights' name alone, the run's settings where they were.
     config = read_json(
-        run / "config.json", TrainConfig, schema="c2f-train-config", version=1, maker="c2f train"
+        run / CONFIG,
+        TrainConfig,
+        schema=CONFIG_SCHEMA,
+        version=CONFIG_VERSION,
+        maker="c2f train",
     )
     weights = config.weights
     if weights in (None, "none") or Path(weights or "").suffix != "":
