@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from c2f_data.errors import ArtefactError, ConfigError
-from c2f_train.frozen_trunk import frozen_maps
+from c2f_train.fused_trunk import fused_maps
 from c2f_train.timm_trunk import PREFIX, timm_input_size, timm_trunk
 from c2f_train.weights import load_weights, read_state
 
@@ -136,7 +136,7 @@ class Vgg16(nn.Module):
         self.features = vgg16(weights=None).features[: VGG16_TAPS[-1] + 1]
 
     def forward(self, x: Tensor) -> Maps:
-        taken = frozen_maps(self.features, x, VGG16_TAPS)
+        taken = fused_maps(self.features, x, VGG16_TAPS)
         if taken is None:
             taken = []
             for position, layer in enumerate(self.features):
