@@ -15,8 +15,8 @@ from c2f_data.curve import wilson
 from c2f_train.config import TrainConfig
 from c2f_train.prediction.guarantee import risk_curve
 from c2f_train.prediction.stored import Condition
+from c2f_train.publication.run_tables import stopping_table
 from c2f_train.publication.table import csv_text
-from c2f_train.publication.tables import stopping_table
 from c2f_train.report import render
 from c2f_train.report.stopping import RunStopping, _curve, stopping_plot
 from c2f_train.report.table3 import table3
