@@ -1,4 +1,4 @@
-"""Networks that give three feature maps. The only file that knows torchvision's models.
+"""Networks that give three feature maps.
 
 A backbone takes uint8 images, normalises them as its weights expect, and returns X, Y, Z: for
 VGG-16 the outputs of relu5_1, relu5_2 and relu5_3 (section 3.2 of the paper).
@@ -6,21 +6,23 @@ VGG-16 the outputs of relu5_1, relu5_2 and relu5_3 (section 3.2 of the paper).
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from c2f_data.errors import ArtefactError, ConfigError
+from c2f_data.errors import ConfigError
 from c2f_train.fused_trunk import fused_maps
 from c2f_train.timm_trunk import PREFIX, timm_input_size, timm_trunk
+from c2f_train.torchvision_trunk import (
+    torchvision_names,
+    torchvision_state,
+    torchvision_trunk,
+    vgg16_features,
+)
 from c2f_train.weights import load_weights, read_state
 
 Maps = tuple[Tensor, Tensor, Tensor]
@@ -31,7 +33,6 @@ OWN_PREFIX = "backbone.body."
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 VGG16_TAPS = (25, 27, 29)
-DOWNLOAD_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,7 @@ class Vgg16(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from torchvision.models import vgg16
-
-        self.features = vgg16(weights=None).features[: VGG16_TAPS[-1] + 1]
+        self.features = vgg16_features(VGG16_TAPS[-1])
 
     def forward(self, x: Tensor) -> Maps:
         taken = fused_maps(self.features, x, VGG16_TAPS)
@@ -144,19 +143,6 @@ class Vgg16(nn.Module):
                 if position in VGG16_TAPS:
                     taken.append(x)
         return taken[0], taken[1], taken[2]
-
-
-class _Extractor(nn.Module):
-    """A torchvision model cut at three named nodes."""
-
-    def __init__(self, extractor: nn.Module, taps: Sequence[str]) -> None:
-        super().__init__()
-        self.extractor = extractor
-        self.names = tuple(taps)
-
-    def forward(self, x: Tensor) -> Maps:
-        maps = self.extractor(x)
-        return maps[self.names[0]], maps[self.names[1]], maps[self.names[2]]
 
 
 def default_input_size(name: str) -> int:
@@ -196,8 +182,19 @@ def build_backbone(name: str, weights: str | None, taps: Sequence[str] = ()) -> 
         return _with_weights(backbone, weights or usual, body, OWN_PREFIX)
     if name.startswith(PREFIX):
         return _of_timm(name, weights, taps)
-    backbone, body = _torchvision(name, tuple(taps))
-    return _with_weights(backbone, weights, body, f"{OWN_PREFIX}extractor.")
+    return _of_torchvision(name, weights, taps)
+
+
+def _of_torchvision(name: str, weights: str | None, taps: Sequence[str]) -> Backbone:
+    """A classifier of torchvision's cut at three maps."""
+    if name not in torchvision_names():
+        raise ConfigError(
+            f"no backbone {name!r}",
+            f"Use {', '.join(TRUNKS)}, timm:NAME or the name of a torchvision classifier.",
+        )
+    body = torchvision_trunk(name, taps)
+    backbone = Backbone(name, body, body.channels, body.taps)
+    return _with_weights(backbone, weights, body.extractor, f"{OWN_PREFIX}extractor.")
 
 
 def _of_timm(name: str, weights: str | None, taps: Sequence[str]) -> Backbone:
@@ -228,174 +225,3 @@ def _with_weights(
         state, backbone.source = read_state(Path(weights)), Path(weights).name
     load_weights(trunk, state, backbone.source, own_prefix)
     return backbone
-
-
-def torchvision_state(
-    name: str, otherwise: str = "a file: --weights FILE (--weights none: random)"
-) -> dict[str, Tensor]:
-    """ImageNet weights from torch's cache, downloaded by torch where that is possible.
-
-    Args:
-        otherwise: what else the user can give, for the error.
-
-    Raises:
-        ArtefactError: they are in neither place.
-    """
-    import socket
-
-    from torchvision.models import get_model_weights
-
-    choices: Any = get_model_weights(name)
-    url = cast("str", choices.DEFAULT.url)
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)  # torch.hub sets none: offline it may wait forever
-    try:
-        state = torch.hub.load_state_dict_from_url(
-            url, map_location="cpu", progress=False, check_hash=True, weights_only=True
-        )
-    except (OSError, RuntimeError, HTTPException, pickle.UnpicklingError) as error:
-        file = url.rsplit("/", 1)[-1]
-        raise ArtefactError(
-            f"the ImageNet weights of {name} are not here and can't be downloaded ({error})",
-            f"Put {file} into {folder}, or give {otherwise}.",
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
-    return cast("dict[str, Tensor]", state)
-
-
-def torchvision_classifier(name: str, classes: int | None) -> tuple[nn.Module, Any]:
-    """A whole torchvision classifier, its head included, not yet filled with weights.
-
-    Args:
-        classes: outputs of the head; None: as torchvision's weights have it.
-
-    Returns:
-        The network of normalised float images, and torchvision's entry of its weights (how its
-        images are prepared, what its outputs are called).
-
-    Raises:
-        ConfigError: no such model.
-    """
-    from torchvision.models import get_model
-
-    entry = torchvision_entry(name)
-    head = {} if classes is None else {"num_classes": classes}
-    with warnings.catch_warnings():
-        # Two old models warn of a slow start that their weights then overwrite.
-        warnings.simplefilter("ignore", FutureWarning)
-        network = get_model(name, weights=None, **head)
-    if hasattr(network, "transform_input"):
-        # GoogLeNet and Inception were trained on another normalisation and convert to it.
-        network.transform_input = True
-    return network.eval(), entry
-
-
-def torchvision_entry(name: str) -> Any:
-    """Torchvision's entry of a classifier's weights, which are not read or downloaded for that.
-
-    Raises:
-        ConfigError: no such model.
-    """
-    from torchvision.models import get_model_weights, list_models
-
-    if name not in list_models(module=_classification_module()):
-        raise ConfigError(
-            f"torchvision has no classifier {name!r}",
-            "Give a name that torchvision.models.list_models() lists: torchvision:resnet50.",
-        )
-    choices: Any = get_model_weights(name)
-    return choices.DEFAULT
-
-
-def _torchvision(name: str, taps: tuple[str, ...]) -> tuple[Backbone, nn.Module]:
-    """A torchvision model cut at three maps, with random weights, and the part to be filled."""
-    from torchvision.models import get_model, list_models
-    from torchvision.models.feature_extraction import create_feature_extractor
-
-    if name not in list_models(module=_classification_module()):
-        raise ConfigError(
-            f"no backbone {name!r}",
-            f"Use {', '.join(TRUNKS)}, timm:NAME or the name of a torchvision classifier.",
-        )
-    model = get_model(name, weights=None)
-    chosen = taps or _last_three(name, model)
-    _, nodes = _node_names(model)
-    unknown = [tap for tap in chosen if tap not in nodes]
-    if unknown:
-        raise ConfigError(
-            f"{name} has no feature map {unknown[0]!r}",
-            f"Its last nodes: {', '.join(nodes[-12:])}.",
-        )
-    body = _Extractor(create_feature_extractor(model, list(chosen)), chosen)
-    with torch.no_grad():
-        maps = body.eval()(torch.zeros(1, 3, 224, 224))
-    if any(m.ndim != 4 or m.shape[2:] != maps[0].shape[2:] for m in maps):
-        shapes = ", ".join(str(tuple(m.shape)) for m in maps)
-        raise ConfigError(
-            f"the taps of {name} differ in size: {shapes}", "Choose maps of one size."
-        )
-    channels = (maps[0].shape[1], maps[1].shape[1], maps[2].shape[1])
-    return Backbone(name, body, channels, tuple(chosen)), body.extractor
-
-
-def _classification_module() -> Any:
-    import torchvision.models
-
-    return torchvision.models
-
-
-def _node_names(model: nn.Module) -> tuple[list[str], list[str]]:
-    from torchvision.models.feature_extraction import get_graph_node_names
-
-    train, evaluation = get_graph_node_names(model)
-    return list(train), list(evaluation)
-
-
-_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish)
-
-
-def _last_three(name: str, model: nn.Module) -> tuple[str, ...]:
-    """The last three activations whose maps have the size of the network's last maps.
-
-    Networks whose activations are hidden inside larger modules (EfficientNet) or computed
-    channels-last (ConvNeXt) give their last three block outputs, or any three last maps.
-    """
-    from torchvision.models.feature_extraction import create_feature_extractor
-
-    modules = dict(model.named_modules())
-    _, nodes = _node_names(model)
-    with torch.no_grad():
-        # Two images: what does not grow with the batch is a table of the network, not a map.
-        maps = create_feature_extractor(model.eval(), nodes)(torch.zeros(2, 3, 224, 224))
-    sizes = {n: _spatial_size(maps[n]) for n in nodes}
-    for size in sorted({size for size in sizes.values() if size > 1}):
-        same = [n for n in nodes if sizes[n] == size]
-        kinds = (
-            [n for n in same if isinstance(_module_of(n, modules), _ACTIVATIONS)],
-            [n for n in same if n.rpartition(".")[2].startswith("add")],
-            same,
-        )
-        for candidates in kinds:
-            if len(candidates) >= 3:
-                return tuple(candidates[-3:])
-    raise ConfigError(
-        f"{name} has no three maps of one size at its end",
-        f"Name three feature maps: --taps A,B,C (its last nodes: {', '.join(nodes[-8:])}).",
-    )
-
-
-def _spatial_size(value: Any) -> int:
-    """Side of the square maps (2, C, h, h) of two images; 0 for anything else."""
-    if isinstance(value, Tensor) and value.ndim == 4 and value.shape[0] == 2:
-        return value.shape[2] if value.shape[2] == value.shape[3] else 0
-    return 0
-
-
-def _module_of(node: str, modules: Mapping[str, nn.Module]) -> nn.Module | None:
-    """The module behind a graph node; a module used again is called ``name_1``, ``name_2``."""
-    if node in modules:
-        return modules[node]
-    base, _, number = node.rpartition("_")
-    return modules.get(base) if number.isdigit() else None

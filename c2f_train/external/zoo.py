@@ -1,4 +1,4 @@
-"""Classifiers of model libraries: torchvision (built in backbones.py) and timm (built here)."""
+"""Classifiers of model libraries: of torchvision (built in torchvision_trunk.py) and of timm."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from c2f_data.errors import ArtefactError, ConfigError, install_hint
-from c2f_train.backbones import torchvision_classifier, torchvision_entry, torchvision_state
 from c2f_train.external.normalise import Normalisation, Normalised
 from c2f_train.external.source import Source, first_line, square
+from c2f_train.torchvision_trunk import (
+    torchvision_classifier,
+    torchvision_entry,
+    torchvision_state,
+)
 from c2f_train.weights import read_state
 
 IMAGENET_1K = 1000
