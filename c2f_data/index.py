@@ -61,6 +61,8 @@ class DatasetIndex:
         root: folder (or URL) that the records' paths are relative to.
         layout: which adapter read it, in words.
         warnings: what the adapter noticed and a user should know, one line each.
+        crop: ``none``, ``bbox`` or ``parts``, as the adapter was asked; the records' boxes say
+            the same in pixels.
     """
 
     dataset: str
@@ -69,6 +71,7 @@ class DatasetIndex:
     taxonomy: Taxonomy
     records: tuple[ImageRecord, ...]
     warnings: tuple[str, ...] = ()
+    crop: str = "none"
 
     def __post_init__(self) -> None:
         if not self.records:

@@ -41,6 +41,7 @@ def run_result(run: Run, history: tuple[EpochMetrics, ...]) -> RunResult:
         plan_fingerprint=manifest.plan_fingerprint,
         warnings=(),
         provenance=collect(device=describe_device(run.device), seed=run.config.seed),
+        crop=manifest.crop,
     )
 
 

@@ -73,6 +73,8 @@ class RunResult:
         parameters: number of trained numbers in the network.
         test: one entry a trained level, coarse to fine.
         plan_fingerprint: of the shards.
+        crop: what the images of the shards were cut to: ``none``, ``bbox`` or ``parts``; None: not
+            known, for it was not recorded yet.
     """
 
     name: str
@@ -86,6 +88,7 @@ class RunResult:
     plan_fingerprint: str
     warnings: tuple[str, ...]
     provenance: Provenance
+    crop: str | None = None
 
 
 def write_run(path: Path, result: RunResult) -> None:

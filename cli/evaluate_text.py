@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from c2f_data.sources.request import annotated
+
 if TYPE_CHECKING:
     from c2f_train.evaluation import ClassifierScore, Comparison, Estimate, EvaluationResult
     from c2f_train.evaluation.matrix import PathScore
@@ -91,8 +93,8 @@ def print_comparisons(comparisons: Sequence[Comparison]) -> None:
         [
             (
                 shown(row.level),
-                f"{_named(row.first, row.first_answers)} - "
-                f"{_named(row.second, row.second_answers)}",
+                f"{_named(row.first, row.first_answers, row.first_crop)} - "
+                f"{_named(row.second, row.second_answers, row.second_crop)}",
                 _estimate(row.difference, sign="+"),
                 f"{row.test.only_first:,}",
                 f"{row.test.only_second:,}",
@@ -103,6 +105,8 @@ def print_comparisons(comparisons: Sequence[Comparison]) -> None:
             for row in comparisons
         ],
     )
+    if any(annotated(row.first_crop) != annotated(row.second_crop) for row in comparisons):
+        _say("With bounding boxes or part locations, a run saw a part of each of these images.")
 
 
 def shown(name: str) -> str:
@@ -110,8 +114,9 @@ def shown(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name)
 
 
-def _named(run: str, answers: str) -> str:
-    return shown(run) if answers == "own" else f"{shown(run)} ({answers})"
+def _named(run: str, answers: str, crop: str | None) -> str:
+    name = shown(run) + annotated(crop)
+    return name if answers == "own" else f"{name} ({answers})"
 
 
 def _detail(score: ClassifierScore) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from c2f_data.sources.request import NEEDED
+
 if TYPE_CHECKING:
     from c2f_train.reproduction.plan import Step
     from c2f_train.reproduction.table import Difference, Table, TableRow
@@ -31,6 +33,9 @@ def table_lines(table: Table) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for difference in table.differences:
         yield "| " + " | ".join(_tested(difference)) + " |"
+    if any(row.crop in NEEDED for row in table.rows):
+        yield ""
+        yield "With bounding boxes or part locations, a run saw a part of each of these images."
 
 
 def _cells(row: TableRow) -> tuple[str, ...]:

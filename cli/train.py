@@ -128,6 +128,7 @@ def _train(o: dict[str, Any], world: World) -> None:
             {
                 "dataset": dataset,
                 "run": result.name,
+                "crop": result.crop,
                 "levels": result.levels,
                 **level_aliases(result.levels),
                 "test": [

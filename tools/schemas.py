@@ -148,6 +148,7 @@ OBJECTS: dict[str, list[Any]] = {
         {
             "dataset": str,
             "run": str,
+            "crop": str | None,
             "levels": list[LevelResolution],
             **ALIASES,
             "test": [TESTED],

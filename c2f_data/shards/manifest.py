@@ -13,6 +13,7 @@ from c2f_data.shards.encodings import EncodingName
 from c2f_data.shards.input_side import InputSide
 from c2f_data.shards.schema import LevelPlan, ShardPlan
 from c2f_data.shards.tasks import SHARD_FILE
+from c2f_data.sources.request import CROPS
 from c2f_data.storage import Place
 from c2f_data.taxonomy import Taxonomy
 
@@ -78,6 +79,8 @@ class ShardManifest:
         taxonomy_name: short name of the hierarchy.
         classes: one tuple of names per class, coarse to fine; the position is the class id.
         shards: in the order of their images.
+        crop: what the images were cut to: ``none``, ``bbox`` or ``parts``; None: not known, for
+            it was not recorded yet.
     """
 
     dataset: str
@@ -93,6 +96,7 @@ class ShardManifest:
     taxonomy_name: str
     classes: tuple[tuple[str, ...], ...]
     shards: tuple[ShardEntry, ...]
+    crop: str | None = None
 
     @cached_property
     def plan(self) -> ShardPlan:
@@ -134,7 +138,7 @@ class ShardManifest:
 
 
 def make_manifest(
-    plan: ShardPlan, taxonomy: Taxonomy, shards: tuple[ShardEntry, ...]
+    plan: ShardPlan, taxonomy: Taxonomy, shards: tuple[ShardEntry, ...], crop: str | None = None
 ) -> ShardManifest:
     images: dict[str, int] = {}
     for entry in shards:
@@ -153,6 +157,7 @@ def make_manifest(
         taxonomy_name=taxonomy.name,
         classes=taxonomy.paths,
         shards=shards,
+        crop=crop,
     )
 
 
@@ -191,6 +196,8 @@ def _fault(manifest: ShardManifest) -> str | None:
         return "its classes and its taxonomy_fingerprint differ"
     if tuple(len(names) for names in taxonomy.names) != tuple(v.count for v in manifest.levels):
         return "its classes and its levels differ"
+    if manifest.crop not in (None, *CROPS):
+        return f"it has no crop {manifest.crop!r}"
     images: dict[str, int] = {}
     for entry in manifest.shards:
         # A name with a folder in it could point anywhere on the disk.

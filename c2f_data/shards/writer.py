@@ -104,7 +104,7 @@ def write_shards(
             check_size(folder / entry.file, entry, sizes)
         if provenance is not None:
             write_provenance(folder, provenance, jobs)
-        manifest = make_manifest(plan, index.taxonomy, entries)
+        manifest = make_manifest(plan, index.taxonomy, entries, index.crop)
         write_manifest(folder, manifest)
         _remove_stale(folder, manifest)
     return manifest

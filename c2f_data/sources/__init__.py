@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from c2f_data.errors import ConfigError, DataSetError
 from c2f_data.index import DatasetIndex
@@ -23,14 +24,14 @@ def read_source(request: SourceRequest) -> DatasetIndex:
     if request.listing is not None:
         from c2f_data.sources.listing import read_listing
 
-        return read_listing(request, request.listing)
+        return replace(read_listing(request, request.listing), crop=request.crop)
     reader = _reader(request.dataset)
     if not request.folder.exists():
         raise DataSetError(
             f"{request.root}: no such folder",
             f"Give the folder of the data set: --root FOLDER ({request.dataset}).",
         )
-    return reader(request)
+    return replace(reader(request), crop=request.crop)
 
 
 def _reader(dataset: str) -> Callable[[SourceRequest], DatasetIndex]:

@@ -21,6 +21,11 @@ CROPS = (WHOLE, BOX, PARTS)
 NEEDED = {BOX: "bounding boxes", PARTS: "part locations"}
 
 
+def annotated(crop: str | None) -> str:
+    """What stands behind the name of a system whose images were cut; empty where they weren't."""
+    return f", with {NEEDED[crop]}" if crop in NEEDED else ""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRequest:
     """A data set to read.

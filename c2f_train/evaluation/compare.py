@@ -37,6 +37,8 @@ class Comparison:
         difference: accuracy of the first minus that of the second; paired 95 % interval.
         test: McNemar's.
         p_holm: ``p`` after Holm's correction for all tests that were made together.
+        first_crop, second_crop: what the images were cut to; where they differ, the runs saw other
+            parts of the same images.
     """
 
     level: str
@@ -50,6 +52,8 @@ class Comparison:
     difference: Estimate
     test: McNemar
     p_holm: float
+    first_crop: str | None = None
+    second_crop: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,8 @@ def _pair(first: Evaluated, second: Evaluated) -> list[Comparison]:
                 difference=difference(right, other_right),
                 test=test,
                 p_holm=test.p,
+                first_crop=first.result.crop,
+                second_crop=second.result.crop,
             )
         )
     return rows

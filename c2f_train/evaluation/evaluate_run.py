@@ -101,6 +101,7 @@ def evaluate_run(
         warnings=_warnings(work),
         provenance=collect(device=", ".join(devices), seed=work.run.config.seed),
         roll_ups=roll_ups(levels, answers),
+        crop=reader.manifest.crop,
     )
     write_evaluation(folder, result)
     return result

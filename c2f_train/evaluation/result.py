@@ -39,6 +39,7 @@ class EvaluationResult:
         plan_fingerprint: of the shards.
         warnings: one line each.
         roll_ups: own classifiers against the finest one's rolled-up answers, image by image.
+        crop: what the images were cut to, see :class:`c2f_train.results.RunResult`.
     """
 
     run: str
@@ -57,6 +58,7 @@ class EvaluationResult:
     warnings: tuple[str, ...]
     provenance: Provenance
     roll_ups: tuple[RollUp, ...] = ()
+    crop: str | None = None
 
     def score(self, level: str, images: str, answers: str = "own") -> ClassifierScore | None:
         """A cell of the matrix, or None where there is no such classifier."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from c2f_data.sources.request import annotated
 from c2f_train.config import TrainConfig
 from c2f_train.report import paper
 from c2f_train.report.comparison import Difference, corrected, differences
@@ -32,8 +33,8 @@ class Ablation:
     Attributes:
         part: what the first run has and the second lacks.
         row: our two runs; None where one of them is absent.
-        settings: names of settings in which our two runs differ besides; then the part is not all
-            that the difference shows.
+        settings: names of settings in which our two runs differ besides, ``crop`` where their
+            images were cut in other ways; then the part is not all that the difference shows.
         paper: the same step in the paper.
     """
 
@@ -60,7 +61,7 @@ def ablations(runs: Sequence[RunAnswers], datasets: Sequence[str]) -> tuple[Abla
         Ablation(
             part,
             next(tested) if row is not None else None,
-            _other_settings(*(run.result.config for run in pair)) if pair else (),
+            _other_settings(*pair) if pair else (),
             _papers(with_it, without, datasets),
         )
         for (with_it, without, part), pair, row in zip(STEPS, pairs, rows, strict=True)
@@ -77,11 +78,7 @@ def _closest(
         for other in runs
         if other.result.config.model == without
     ]
-    return min(
-        pairs,
-        key=lambda pair: len(_other_settings(pair[0].result.config, pair[1].result.config)),
-        default=None,
-    )
+    return min(pairs, key=lambda pair: len(_other_settings(*pair)), default=None)
 
 
 def _finest(first: RunAnswers, second: RunAnswers) -> Difference | None:
@@ -89,15 +86,20 @@ def _finest(first: RunAnswers, second: RunAnswers) -> Difference | None:
     return next((row for row in differences(first, second) if row.level == finest), None)
 
 
-def _other_settings(one: TrainConfig, other: TrainConfig) -> tuple[str, ...]:
+def _other_settings(first: RunAnswers, second: RunAnswers) -> tuple[str, ...]:
+    one, other = first.result.config, second.result.config
     names = [field.name for field in fields(TrainConfig) if field.name not in _TIME]
-    return tuple(name for name in names if getattr(one, name) != getattr(other, name))
+    found = [name for name in names if getattr(one, name) != getattr(other, name)]
+    if annotated(first.result.crop) != annotated(second.result.crop):
+        found.append("crop")
+    return tuple(found)
 
 
 def _papers(with_it: str, without: str, datasets: Sequence[str]) -> tuple[PaperDifference, ...]:
     found = []
     for key in datasets:
-        first, second = (paper.system_of(model).accuracy[key][-1] for model in (with_it, without))
+        systems = [paper.system_of(model) for model in (with_it, without)]
+        first, second = (system.accuracy[key][-1] if system else None for system in systems)
         if first is not None and second is not None:
             name = paper.DATASETS[key].name
             found.append(PaperDifference(name, round(first - second, 1)))

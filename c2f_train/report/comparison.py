@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from c2f_data.curve import wilson
+from c2f_data.sources.request import annotated
 from c2f_train.evaluation.answers import Source
 from c2f_train.evaluation.matrix import Estimate, share
 from c2f_train.evaluation.paired import McNemar, difference, holm, mcnemar
@@ -93,7 +94,8 @@ class RunComparison:
         runs: the main one first.
         differences: of the main run and each other one, fine to coarse.
         tests: paired tests that were made together.
-        notes: what could not be read, one line each.
+        notes: what could not be read, and which runs saw other parts of the same images, one line
+            each.
     """
 
     runs: tuple[ComparedRun, ...]
@@ -110,8 +112,22 @@ def compare_runs(main: RunAnswers, others: Sequence[RunAnswers]) -> RunCompariso
         runs=tuple(_compared(run) for run in runs),
         differences=rows,
         tests=sum(row.test is not None for row in rows),
-        notes=tuple(f"run {run.label}: {line}" for run in runs for line in run.missing),
+        notes=(
+            *(f"run {run.label}: {line}" for run in runs for line in run.missing),
+            *_cut(main, others),
+        ),
     )
+
+
+def _cut(main: RunAnswers, others: Sequence[RunAnswers]) -> list[str]:
+    """A line for every run whose images were cut in another way than those of the main one."""
+    own = annotated(main.result.crop)
+    return [
+        f"run {main.label}, and run {run.label}: of each image they saw another part, so a "
+        "difference is not that of the models alone"
+        for run in others
+        if annotated(run.result.crop) != own
+    ]
 
 
 def corrected(rows: Sequence[Difference]) -> tuple[Difference, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from c2f_data.calibration import CalibrationResult
 from c2f_data.curve import Crossing, Outcome
+from c2f_data.sources.request import annotated
 from c2f_train.report.wording import (
     MODEL_NAMES,
     SCHEMES,
@@ -165,7 +166,8 @@ def _run(run: RunResult, *, calibrated: bool) -> str:
         f"{percent(entry.accuracy)} for {plural(entry.level)}{_at(entry)}"
         for entry in reversed(run.test)
     ]
-    model = MODEL_NAMES[run.config.model]
+    model, cut = MODEL_NAMES[run.config.model], annotated(run.crop)
+    model += f"{cut}," if cut else ""
     who = f"Trained on images at these resolutions, {model}" if calibrated else model
     return f"{who} reaches an accuracy of {listed(parts)} on {run.test[-1].n:,} test images."
 

@@ -39,11 +39,13 @@ class PaperSystem:
     Attributes:
         accuracy: data set key to (coarse, middle, fine); None where the table has no figure.
         model: c2f's name of the same system; empty where it has none.
+        annotated: it saw bounding boxes or parts.
     """
 
     system: str
     accuracy: dict[str, tuple[float | None, float | None, float | None]]
     model: str = ""
+    annotated: bool = False
 
 
 DATASETS = {
@@ -65,14 +67,18 @@ DATASETS = {
 }
 
 
-def _system(name: str, cub: float | None, cars: float | None, model: str = "") -> PaperSystem:
-    return PaperSystem(name, {"cub": (None, None, cub), "cars": (None, None, cars)}, model)
+def _system(
+    name: str, cub: float | None, cars: float | None, model: str = "", *, annotated: bool = False
+) -> PaperSystem:
+    return PaperSystem(
+        name, {"cub": (None, None, cub), "cars": (None, None, cars)}, model, annotated
+    )
 
 
 SYSTEMS = (
-    _system("Part-based R-CNN, with annotations", 76.4, None),
-    _system("B-CNN, with annotations", 85.1, None),
-    _system("CB-CNN, with annotations", 84.6, None),
+    _system("Part-based R-CNN, with annotations", 76.4, None, annotated=True),
+    _system("B-CNN, with annotations", 85.1, None, "bcnn", annotated=True),
+    _system("CB-CNN, with annotations", 84.6, None, "cbcnn", annotated=True),
     _system("Part-based R-CNN", 73.9, None),
     _system("B-CNN", 84.1, 91.3, "bcnn"),
     _system("KP", 86.2, 92.4, "kp"),
@@ -82,6 +88,7 @@ SYSTEMS = (
 )
 
 
-def system_of(model: str) -> PaperSystem:
-    """The row of a model of c2f. Raises KeyError where the paper has none."""
-    return {system.model: system for system in SYSTEMS if system.model}[model]
+def system_of(model: str, *, annotated: bool = False) -> PaperSystem | None:
+    """The row of a model of c2f, with annotations or without; None where the paper has none."""
+    known = {(system.model, system.annotated): system for system in SYSTEMS if system.model}
+    return known.get((model, annotated))

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from c2f_data.artefacts import write_json, write_text
 from c2f_data.provenance import Provenance
+from c2f_data.sources.request import annotated
 from c2f_train.pooling import MODELS
 from c2f_train.report import method, paper, wording
 from c2f_train.report.charts import (
@@ -111,6 +112,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "annotated": annotated,
         "breakable": _breakable,
         "counted": wording.counted,
         "span": lambda point: wording.span(point.low, point.high),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from c2f_data.errors import ArtefactError
 from c2f_data.predictions import read_predictions
+from c2f_data.sources.request import annotated
 from c2f_train.checkpoint import read_meta
 from c2f_train.evaluation import read_evaluated, result_path
 from c2f_train.evaluation.answers import Source
@@ -42,7 +43,7 @@ class RunAnswers:
     """A run with its answers.
 
     Attributes:
-        label: what the report calls the run; unique in it.
+        label: what the report calls the run; unique in it. It says so where the images were cut.
         hierarchy: fingerprint of the run's hierarchy.
         levels: level name to answers, for the levels that have any.
         missing: what could not be read, one line each.
@@ -82,6 +83,7 @@ def read_run_answers(folder: Path, label: str) -> RunAnswers:
             levels |= _rolled_up(folder, untested)
         except ArtefactError as error:
             missing.append(error.message)
+    label += annotated(result.crop)
     return RunAnswers(label, result, hierarchy, levels, tuple(missing))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from c2f_data.sources.request import NEEDED
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.report import paper
 from c2f_train.report.tables import AccuracyCell, comparable
@@ -14,10 +15,15 @@ from c2f_train.results import RunResult
 
 @dataclass(frozen=True, slots=True)
 class OwnFigure:
-    """What one of our runs reached."""
+    """What one of our runs reached.
+
+    Attributes:
+        crop: what its images were cut to, see :class:`c2f_train.results.RunResult`.
+    """
 
     run: str
     cell: AccuracyCell
+    crop: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ def table3(dataset: str, taxonomy: Taxonomy, runs: Sequence[RunResult]) -> tuple
     names = tuple(paper.DATASETS[key].name for key in keys)
     rows = []
     for system in paper.SYSTEMS:
-        own = [run for run in runs if system.model and run.config.model == system.model]
+        own = [run for run in runs if _is(run, system.model, system.annotated)]
         places = [i for i in (2, 1, 0) if any(system.accuracy[key][i] is not None for key in keys)]
         for place in places:
             levels = taxonomy.levels
@@ -60,14 +66,19 @@ def table3(dataset: str, taxonomy: Taxonomy, runs: Sequence[RunResult]) -> tuple
             figures = tuple(_share(system.accuracy[key][place]) for key in keys)
             shown = level if len(places) > 1 else ""
             rows.append(Table3Row(system.system, shown, names, figures, _own(own, level)))
-    known = {system.model for system in paper.SYSTEMS}
-    further = dict.fromkeys(run.config.model for run in runs if run.config.model not in known)
-    for model in further:
-        own = [run for run in runs if run.config.model == model]
+    known = {(system.model, system.annotated) for system in paper.SYSTEMS}
+    kinds = dict.fromkeys((run.config.model, run.crop in NEEDED) for run in runs)
+    for model, with_them in [kind for kind in kinds if kind not in known]:
+        title = MODEL_NAMES[model] + (", with annotations" if with_them else "")
+        own = [run for run in runs if _is(run, model, with_them)]
         nothing = (None,) * len(names)
-        ours = _own(own, taxonomy.finest)
-        rows.append(Table3Row(MODEL_NAMES[model], "", names, nothing, ours))
+        rows.append(Table3Row(title, "", names, nothing, _own(own, taxonomy.finest)))
     return tuple(rows)
+
+
+def _is(run: RunResult, model: str, with_them: bool) -> bool:
+    """Whether a run is one of this model, with annotations or without."""
+    return (run.config.model, run.crop in NEEDED) == (model, with_them)
 
 
 def _share(percent: float | None) -> float | None:
@@ -81,6 +92,7 @@ def _own(runs: Sequence[RunResult], level: str) -> tuple[OwnFigure, ...]:
             AccuracyCell(
                 entry.accuracy, entry.low, entry.high, entry.n, entry.resolution, entry.native
             ),
+            run.crop,
         )
         for run in runs
         for entry in run.test

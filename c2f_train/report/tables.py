@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from c2f_data.curve import AccuracyPoint, CalibrationCurve
+from c2f_data.sources.request import NEEDED, annotated
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.evaluation import ClassifierScore, EvaluationResult
 from c2f_train.report import paper
@@ -159,7 +160,7 @@ def accuracy_rows(
 
 def _run_row(run: RunResult, levels: Sequence[str]) -> AccuracyRow:
     by_level = {entry.level: _cell(entry) for entry in run.test}
-    name = f"{MODEL_NAMES[run.config.model]}, run “{run.name}”"
+    name = f"{MODEL_NAMES[run.config.model]}{annotated(run.crop)}, run “{run.name}”"
     return AccuracyRow(name, "c2f", "", tuple(by_level.get(level) for level in levels))
 
 
@@ -189,6 +190,8 @@ def differences(dataset: str, taxonomy: Taxonomy, run: RunResult) -> tuple[str, 
         found.append("random initial weights instead of ImageNet weights")
     if config.input_size != paper.INPUT_SIZE:
         found.append(f"input of {config.input_size} px instead of {paper.INPUT_SIZE} px")
+    if run.crop in NEEDED:
+        found.append(f"images cut with {NEEDED[run.crop]} instead of whole ones")
     if run.test and run.test[-1].n != known.test:
         found.append(f"{run.test[-1].n:,} test images instead of {known.test:,}")
     counts = tuple(taxonomy.count(level) for level in taxonomy.levels)

@@ -151,6 +151,7 @@ def finished(entry: Entry, folder: DatasetFolder) -> RunResult | None:
     result = read_run(path)
     plan = read_manifest(folder.shards).plan_fingerprint
     same = result.config.without_place == entry.config.without_place
+    same = same and result.crop in (entry.crop, None)
     if not same or result.plan_fingerprint != plan:
         raise ArtefactError(
             f"{path.parent}: a run with other settings, or of other shards",

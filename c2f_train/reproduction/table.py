@@ -16,11 +16,11 @@ from c2f_data.curve import paired_margin, wilson
 from c2f_data.errors import ArtefactError
 from c2f_data.predictions import read_predictions
 from c2f_data.provenance import Provenance, collect
-from c2f_data.sources.request import WHOLE
+from c2f_data.sources.request import WHOLE, annotated
 from c2f_train.evaluation.matrix import Estimate
 from c2f_train.evaluation.paired import McNemar, holm, mcnemar
 from c2f_train.pooling import MODELS
-from c2f_train.report.paper import SYSTEMS
+from c2f_train.report.paper import SYSTEMS, PaperSystem, system_of
 from c2f_train.reproduction.settings import Entry
 from c2f_train.results import LevelAccuracy, RunResult
 
@@ -29,17 +29,6 @@ SCHEMA_VERSION = 1
 FILE = "reproduction.json"
 # A difference counts as more than chance below this p value, corrected for the number of tests.
 ALPHA = 0.05
-# The paper's name of a model, on whole images and on cut ones.
-PAPER_NAMES = {
-    ("bcnn", False): "B-CNN",
-    ("bcnn", True): "B-CNN, with annotations",
-    ("cbcnn", True): "CB-CNN, with annotations",
-    ("kp", False): "KP",
-    ("hbp", False): "HBP",
-    ("mlp", False): "MLP (native images alone)",
-    ("mlph", False): "MLPH",
-}
-QUOTED = ("Part-based R-CNN", "Part-based R-CNN, with annotations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +72,8 @@ class Difference:
     """Two systems on the same test images, image by image, at the finest level.
 
     Attributes:
-        first, second: names of the runs, those of the first seed.
+        first, second: names of the runs, those of the first seed; they say so where a run's images
+            were cut: then it saw a part of each of the same images.
         difference: accuracy of the first minus that of the second; paired 95 % interval.
         p_holm: ``test.p`` after Holm's correction for all tests of the table.
     """
@@ -164,15 +154,16 @@ def read_table(path: Path) -> Table:
     return read_json(path, Table, schema=SCHEMA, version=SCHEMA_VERSION, maker="c2f reproduce")
 
 
-def _paper(dataset: str, name: str | None) -> tuple[float | None, ...]:
+def _paper(dataset: str, system: PaperSystem | None) -> tuple[float | None, ...]:
     """Accuracies of a system of Table 3, coarse to fine; nothing where it has none."""
-    found = next((s.accuracy.get(dataset) for s in SYSTEMS if s.system == name), None)
+    found = None if system is None else system.accuracy.get(dataset)
     return () if found is None else tuple(None if v is None else v / 100 for v in found)
 
 
 def _quoted(dataset: str) -> Iterable[TableRow]:
-    for name in QUOTED:
-        figures = _paper(dataset, name)
+    """Of the systems that the paper itself quotes."""
+    for system in (system for system in SYSTEMS if not system.model):
+        name, figures = system.system, _paper(dataset, system)
         if figures and figures[-1] is not None:
             yield TableRow(
                 name, "", WHOLE, "", None, True, (), (), 0, None, None, None, None, figures[-1]
@@ -182,9 +173,8 @@ def _quoted(dataset: str) -> Iterable[TableRow]:
 def _rows(dataset: str, runs: Sequence[Finished]) -> Iterable[TableRow]:
     """Fine to coarse, as the paper's table."""
     entry, first = runs[0]
-    annotated = entry.crop != WHOLE
-    figures = _paper(dataset, PAPER_NAMES.get((entry.model, annotated)))
-    title = MODELS[entry.model].title + (f", cut to {entry.crop}" if annotated else "")
+    figures = _paper(dataset, system_of(entry.model, annotated=entry.crop != WHOLE))
+    title = MODELS[entry.model].title + annotated(entry.crop)
     places = {level.name: place for place, level in enumerate(first.levels)}
     for position in reversed(range(len(first.test))):
         tests = [result.test[position] for _, result in runs]
@@ -224,10 +214,7 @@ def _row(
 
 def _differences(runs: Sequence[tuple[Finished, Path]]) -> tuple[Difference, ...]:
     answers = [_right(result, folder) for (_, result), folder in runs]
-    names = [
-        result.name if entry.crop == WHOLE else f"{result.name} ({entry.crop})"
-        for (entry, result), _ in runs
-    ]
+    names = [result.name + annotated(entry.crop) for (entry, result), _ in runs]
     level = runs[0][0][1].levels[-1].name
     pairs = list(combinations(range(len(runs)), 2))
     tests = [mcnemar(answers[i], answers[j]) for i, j in pairs]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from birds import CommandLine, one_line_error, train_workspace
 
@@ -78,6 +80,27 @@ def test_what_can_not_be_evaluated_is_said(c2f: CommandLine) -> None:
     assert "no finished run" in one_line_error(c2f("evaluate"))
     shutil.rmtree(c2f.workspace / "folder" / "shards")
     one_line_error(c2f("evaluate", "--run", "one"))
+
+
+def test_runs_that_saw_other_parts_of_the_images_say_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from c2f_cli.evaluate_text import print_comparisons
+    from c2f_train.evaluation.compare import Comparison
+    from c2f_train.evaluation.matrix import Estimate
+    from c2f_train.evaluation.paired import mcnemar
+
+    test = mcnemar(np.array([True, True]), np.array([True, False]))
+    runs = ("species", "one", "flat", "own", "rolled-up", 48, 48, 2)
+    whole = Comparison(*runs, Estimate(0.5, -0.5, 1.0), test, 1.0, "none", "none")
+    print_comparisons([whole])
+    plain = capsys.readouterr().out
+    assert "one - flat (rolled-up)" in plain
+    assert "a part of each" not in plain
+    print_comparisons([whole, replace(whole, second_crop="parts")])
+    said = capsys.readouterr().out
+    assert "one - flat, with part locations (rolled-up)" in said
+    assert said.splitlines()[-1].endswith("a run saw a part of each of these images.")
 
 
 def test_names_can_not_command_a_terminal() -> None:

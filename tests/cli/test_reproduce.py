@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,11 +53,16 @@ def test_from_images_to_the_table_beside_the_papers(
         ("MLPH", "species"): "87.3",
         ("MLPH", "genus"): "91.7",
         ("MLPH", "family"): "94.5",
-        ("B-CNN, cut to bbox", "species"): "85.1",
-        ("CB-CNN, cut to bbox", "species"): "84.6",
+        ("B-CNN, with bounding boxes", "species"): "85.1",
+        ("CB-CNN, with bounding boxes", "species"): "84.6",
     }
     assert "within chance" in answer.out  # three test images can't tell systems apart
     assert "more than chance" not in answer.out
+    pairs = [row[:2] for row in rows if len(row) == 7][1:]
+    assert ["mlph-32px-stage1-seed0", "bcnn-32px-stage1-seed0, with bounding boxes"] in pairs
+    assert answer.out.splitlines()[-1].startswith(
+        "With bounding boxes or part locations, a run saw"
+    )
 
     again = c2f(*words, "--crop", "bbox", "--json")
     assert again.code == 0, again.err
@@ -64,6 +70,9 @@ def test_from_images_to_the_table_beside_the_papers(
     assert again.json["dataset"] == "cub"
     assert len(again.json["rows"]) == 2 + 7 + 2 + 2
     assert again.json["provenance"]["command"]
+    for folder, crop in (("cub", "none"), ("crop-bbox/cub", "bbox")):
+        run = c2f.workspace / folder / "runs/bcnn-32px-stage1-seed0/run.json"
+        assert json.loads(run.read_text(encoding="utf-8"))["crop"] == crop
 
 
 def test_a_dry_run_lists_the_steps_and_does_nothing(

@@ -63,7 +63,9 @@ def test_the_box_has_a_margin_and_stays_in_the_image(root: Path) -> None:
     assert [record.box for record in index.records] == wanted
     assert index.pixels(0).shape == (40, 100, 3)
     assert index.pixels(2).shape == (60, 100, 3)
-    assert index.fingerprint != read(root, "none").fingerprint
+    whole = read(root, "none")
+    assert index.fingerprint != whole.fingerprint
+    assert (index.crop, whole.crop) == ("parts", "none")
 
 
 def test_images_with_too_few_parts_are_counted(root: Path) -> None:

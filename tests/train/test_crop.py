@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from PIL import Image
 
 from c2f_data.decode import decode_bytes, decode_file, read_bytes
-from c2f_data.errors import ImageError
+from c2f_data.errors import ArtefactError, ImageError
 from c2f_data.index import TEST, TRAIN, Box, DatasetIndex, ImageRecord
 from c2f_data.resample import ResampleSpec, reduce
+from c2f_data.shards.manifest import read_manifest
 from c2f_data.shards.reader import ShardReader
 from c2f_data.shards.schema import plan_levels
 from c2f_data.shards.verify import verify
@@ -67,6 +69,24 @@ def test_shards_hold_the_same_pixels_at_every_level(index: DatasetIndex, tmp_pat
             np.testing.assert_array_equal(
                 reader.pixels(split, i, "genus"), reduce(native, 12, spec)
             )
+
+
+def test_the_manifest_says_what_images_were_cut_to(index: DatasetIndex, tmp_path: Path) -> None:
+    folder, levels = tmp_path / "shards", plan_levels(TABLE, {"genus": 12})
+    made = write_shards(replace(index, crop="bbox"), levels, ResampleSpec(), folder)
+    assert made.crop == read_manifest(folder).crop == "bbox"
+    assert (
+        made.plan_fingerprint
+        == write_shards(index, levels, ResampleSpec(), folder).plan.fingerprint
+    )
+    path = folder / "manifest.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**stored, "crop": "circle"}), encoding="utf-8")
+    with pytest.raises(ArtefactError, match="it has no crop 'circle'"):
+        read_manifest(folder)
+    del stored["crop"]  # as it was written before
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    assert read_manifest(folder).crop is None
 
 
 def test_a_box_is_part_of_what_a_data_set_is(index: DatasetIndex) -> None:

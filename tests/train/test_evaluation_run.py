@@ -245,6 +245,7 @@ def test_runs_are_compared_image_by_image(run: Path, flat: Path, shards: Path) -
     assert rows[0].test.only_first - rows[0].test.only_second == 8 * rows[0].difference.value
     # The order of images is not what makes them the same.
     assert compare([(one, _reversed(other))]) == rows
+    assert (one.result.crop, rows[0].first_crop, rows[0].second_crop) == ("none", "none", "none")
 
 
 def test_runs_on_other_images_are_refused(run: Path, shards: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from c2f_train.publication.table import csv_text
 from c2f_train.report import render
 from c2f_train.report.stopping import RunStopping, _curve, stopping_plot
 from c2f_train.report.table3 import table3
+from c2f_train.results import read_run, write_run
 
 
 @cache
@@ -51,6 +54,50 @@ def test_each_system_has_its_own_runs_beside_it() -> None:
     both = table3("mine", samples.taxonomy(), made)
     assert both[0].datasets == ("CUB-200-2011", "Stanford Cars")
     assert table3("cub", samples.taxonomy(), []) == ()
+
+
+def test_runs_that_saw_annotations_have_rows_of_their_own() -> None:
+    whole, boxes, parts, mlph = runs("bcnn", "bcnn", "cbcnn", "mlph")
+    made = [
+        replace(whole, crop="none"),
+        replace(boxes, crop="bbox"),
+        replace(parts, crop="parts"),
+        replace(mlph, crop="bbox"),
+    ]
+    rows = {row.system: row for row in table3("cub", samples.taxonomy(), made)}
+    assert [one.run for one in rows["B-CNN"].ours] == ["bcnn-0"]
+    beside = rows["B-CNN, with annotations"]
+    assert [(one.run, one.crop) for one in beside.ours] == [("bcnn-1", "bbox")]
+    assert [one.run for one in rows["CB-CNN, with annotations"].ours] == ["cbcnn-2"]
+    assert rows["MLPH"].ours == ()
+    assert [one.run for one in rows["MLPH, with annotations"].ours] == ["mlph-3"]
+    assert rows["MLPH, with annotations"].paper == (None,)
+
+    report = build(measured(), made[::-1])
+    systems = [row.system for row in report.accuracy if row.source == "c2f"]
+    assert systems == [
+        "MLPH, with bounding boxes, run “mlph-3”",
+        "CB-CNN, with part locations, run “cbcnn-2”",
+        "B-CNN, with bounding boxes, run “bcnn-1”",
+        "B-CNN, run “bcnn-0”",
+    ]
+    assert "images cut with bounding boxes instead of whole ones" in report.differences
+    assert "MLPH, with bounding boxes, reaches an accuracy of" in report.headline[-1]
+    text = Page(render(report)).text
+    assert "run “cbcnn-2”, with part locations" in text
+    assert "run “bcnn-0”, with" not in text
+
+
+def test_a_run_of_before_crops_were_recorded_is_read(tmp_path: Path) -> None:
+    path, run = tmp_path / "run.json", replace(runs("bcnn")[0], crop="parts")
+    write_run(path, run)
+    assert read_run(path) == run
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    del stored["crop"]
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    assert read_run(path) == replace(run, crop=None)
+    rows = {row.system: row for row in table3("cub", samples.taxonomy(), [read_run(path)])}
+    assert [one.run for one in rows["B-CNN"].ours] == ["bcnn-0"]
 
 
 def test_other_numbers_of_levels_have_the_finest_alone() -> None:

@@ -95,6 +95,33 @@ def test_other_images_are_not_paired() -> None:
     assert "within chance" in text.text
 
 
+def with_crop(run: RunAnswers, crop: str | None) -> RunAnswers:
+    return replace(run, result=replace(run.result, crop=crop))
+
+
+def test_a_pair_that_saw_other_parts_of_the_images_says_so() -> None:
+    main, boxes = with_crop(answers("main"), "none"), with_crop(answers("boxes"), "bbox")
+    old = with_crop(answers("old"), None)
+    found = compare_runs(main, [boxes, old])
+    assert found.tests == 6  # they are the same photographs
+    assert found.notes == (
+        "run main, and run boxes: of each image they saw another part, so a difference is not "
+        "that of the models alone",
+    )
+    text = Page(render(replace(build(samples.calibration(samples.taxonomy())), comparison=found)))
+    assert "of each image they saw another part" in text.text
+    assert compare_runs(boxes, [with_crop(answers("more"), "bbox")]).notes == ()
+
+
+def test_ablations_say_where_the_images_were_cut_in_other_ways() -> None:
+    whole, cut = with_crop(answers("whole"), "none"), with_crop(answers("cut"), "bbox")
+    flat = with_crop(answers("flat", model="mlp"), "bbox")
+    assert ablations([whole, flat], ["cub"])[1].settings == ("crop",)
+    nearest = ablations([whole, cut, flat], ["cub"])[1]
+    assert nearest.row is not None
+    assert (nearest.row.first, nearest.settings) == ("cut", ())
+
+
 def test_the_order_of_the_images_does_not_matter() -> None:
     main, other = answers("main"), answers("other", wrong=130)
     turned = {
