@@ -63,12 +63,12 @@ def recipe_options(function: F) -> F:
     """--recipe, and an option for each value that a recipe may set."""
     for name, words in reversed(_SWITCHES):
         flag = name.replace("_", "-")
-        function = option(f"--{flag}/--no-{flag}", name, default=None, help=_help(name, words))(
-            function
-        )
+        function = option(
+            f"--{flag}/--no-{flag}", name, default=None, help=with_defaults(name, words)
+        )(function)
     for name, kind, words in reversed(_VALUES):
         flag = "--" + name.replace("_", "-")
-        function = option(flag, type=kind, help=_help(name, words))(function)
+        function = option(flag, type=kind, help=with_defaults(name, words))(function)
     return option(
         "--recipe",
         type=click.Choice(get_args(Recipe)),
@@ -85,8 +85,8 @@ def recipe_of(given: dict[str, Any]) -> dict[str, Any]:
     return values | {name: given[name] for name in names if given[name] is not None}
 
 
-def _help(name: str, words: str) -> str:
-    """With the default of each recipe."""
+def with_defaults(name: str, words: str) -> str:
+    """An option's help, with the default of each recipe."""
     paper, modern = (_shown(recipe_values(r).get(name, _DEFAULTS[name])) for r in get_args(Recipe))
     default = paper if paper == modern else f"{paper}; modern: {modern}"
     return f"{words}  [default: {default}]".strip()

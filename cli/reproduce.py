@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from c2f_data.open_dataset import DatasetChoice
 from c2f_data.sources.request import CROPS
 from c2f_data.storage import place as place_of
+from c2f_train.recipes import Recipe, recipe_values
 
 from .console import Console, print_json
 from .options import backbone_options, common_options, compute_options, names, option, workspace_of
+from .recipe_options import with_defaults
 from .reproduce_text import plan_lines, table_lines
 from .steps import cores
 
 if TYPE_CHECKING:
     from c2f_train.config import Fit
-    from c2f_train.reproduction.carry_out import Place
+    from c2f_train.reproduction.place import Place
     from c2f_train.reproduction.settings import ReproduceConfig
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -75,11 +77,25 @@ USUAL_FIT: dict[str, Fit] = {"cars": "squash"}
     help="Side in px that the calibration's network sees.  [default: --input-size]",
 )
 @option("--points", type=click.IntRange(3, 200), default=28, show_default=True)
+@option(
+    "--recipe",
+    type=click.Choice(get_args(Recipe)),
+    default="paper",
+    show_default=True,
+    help="Of every training: section 4.1 of the paper, or what is usual now; the runs are named "
+    "after it.",
+)
 @option("--stage1-epochs", type=COUNT, default=60, show_default=True)
 @option("--stage2-epochs", type=COUNT, default=30, show_default=True)
-@option("--batch-size", type=COUNT, default=8, show_default=True)
+@option("--batch-size", type=COUNT, help=with_defaults("batch_size", "Images a step."))
 @option(
     "--jobs", type=click.IntRange(1, 256), help="Processes that write shards.  [default: cores]"
+)
+@option(
+    "--overwrite",
+    is_flag=True,
+    help="Delete these runs and train them anew; replace other shards. To go on with work that "
+    "was interrupted, leave it out.",
 )
 @option("--dry-run", is_flag=True, help="List the steps with time and room; do nothing.")
 @compute_options
@@ -101,14 +117,14 @@ def reproduce(**o: Any) -> None:
     where = _place(o, console)
     config = _config(o, where)
     if o["dry_run"]:
-        steps = plan(config, where)
+        steps = plan(config, where, overwrite=o["overwrite"])
         if o["as_json"]:
             print_json({"dataset": o["dataset"], "dry_run": True, "steps": steps})
         else:
             for line in plan_lines(steps):
                 click.echo(line)
         return
-    table = carry_out(config, where)
+    table = carry_out(config, where, overwrite=o["overwrite"])
     if o["as_json"]:
         print_json(table)
     else:
@@ -119,7 +135,7 @@ def reproduce(**o: Any) -> None:
 
 def _place(o: dict[str, Any], console: Console) -> Place:
     from c2f_train.device import pick_device
-    from c2f_train.reproduction.carry_out import Place
+    from c2f_train.reproduction.place import Place
 
     choice = DatasetChoice(
         dataset=o["dataset"],
@@ -147,6 +163,9 @@ def _config(o: dict[str, Any], place: Place) -> ReproduceConfig:
         "workers": o["workers"],
     }
     precision = pick_precision(o["precision"], place.device)
+    recipe = recipe_values(o["recipe"])
+    if o["batch_size"] is not None:
+        recipe["batch_size"] = o["batch_size"]
     return ReproduceConfig(
         calibrate=CalibrateConfig(
             thresholds=(),
@@ -161,8 +180,8 @@ def _config(o: dict[str, Any], place: Place) -> ReproduceConfig:
             input_size=o["input_size"],
             stage1_epochs=o["stage1_epochs"],
             stage2_epochs=o["stage2_epochs"] if o["stages"] == 2 else 0,
-            batch_size=o["batch_size"],
             precision=precision,
+            **recipe,
             **shared,
         ),
         thresholds=(o["t_med"], o["t_low"]),

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 def table_lines(table: Table) -> Iterator[str]:
     """The systems, then which differences are more than chance."""
+    recipe = "" if table.recipe == "paper" else f", recipe {table.recipe}"
     yield (
-        f"{table.dataset}, stage {table.stages}, {table.input_size} px input, {table.precision}; "
+        f"{table.dataset}, stage {table.stages}, {table.input_size} px input, {table.precision}"
+        f"{recipe}; "
         "accuracy in %, mean over seeds; 95 % Wilson interval of the test images"
     )
     yield ""

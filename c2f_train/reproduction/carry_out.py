@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-
-import torch
 
 from c2f_data.errors import ArtefactError, C2FError
 from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.index import DatasetIndex
-from c2f_data.open_dataset import DatasetChoice, open_dataset
+from c2f_data.open_dataset import open_dataset
 from c2f_data.provenance import collect
 from c2f_data.resample_spec import Reduction
 from c2f_data.shards.manifest import read_manifest
 from c2f_data.shards.schema import plan_levels
 from c2f_data.shards.writer import write_shards
 from c2f_data.sources.request import WHOLE
-from c2f_data.workspace import DatasetFolder, Workspace
+from c2f_data.workspace import DatasetFolder
 from c2f_train.backbones import Backbone, build_backbone
 from c2f_train.calibrate import calibrate
 from c2f_train.device import describe_device
-from c2f_train.progress import Progress
+from c2f_train.reproduction.overwrite import begin_anew
+from c2f_train.reproduction.place import Place
 from c2f_train.reproduction.settings import Entry, ReproduceConfig
 from c2f_train.reproduction.table import Finished, Table, make_table, write_table
 from c2f_train.results import RunResult, read_run
@@ -39,38 +37,15 @@ class NeverCrossedError(C2FError):
     exit_code = 3
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a reproduction works.
-
-    Attributes:
-        choice: what the user said about the data set; the crop is the reproduction's.
-        jobs: processes that write shards.
-    """
-
-    workspace: Workspace
-    choice: DatasetChoice
-    device: torch.device
-    progress: Progress
-    jobs: int = 1
-
-    def cropped(self, crop: str) -> Place:
-        """The same data set cut to boxes or parts has a workspace of its own, inside."""
-        if crop == WHOLE:
-            return replace(self, choice=replace(self.choice, crop=WHOLE))
-        inner = Workspace(self.workspace.folder / f"crop-{crop}")
-        return replace(self, workspace=inner, choice=replace(self.choice, crop=crop))
-
-    def folder(self) -> DatasetFolder:
-        """Of the data set."""
-        assert self.choice.dataset is not None
-        return self.workspace.dataset(self.choice.dataset)
-
-
-def carry_out(config: ReproduceConfig, place: Place) -> Table:
+def carry_out(config: ReproduceConfig, place: Place, *, overwrite: bool = False) -> Table:
     """Do what is left: hierarchy, calibration, shards, features, runs.
 
     Killed anywhere, the same call goes on: every part keeps what it has finished.
+
+    Args:
+        overwrite: delete the reproduction's runs before, see
+            :func:`c2f_train.reproduction.overwrite.deletions`, and replace other shards. A call
+            that was killed goes on without it.
 
     Returns:
         The table, which is also written to reproduction.json in the data set's folder.
@@ -80,15 +55,17 @@ def carry_out(config: ReproduceConfig, place: Place) -> Table:
         C2FError: what the parts raise.
     """
     whole = place.cropped(WHOLE)
+    if overwrite:
+        begin_anew(config, place)
     index = _open(whole)
     coarser = config.by_hand(index.taxonomy.levels) or _calibrated(index, config, whole)
     reduction = config.calibrate.reduction
-    _shards(index, coarser, reduction, whole)
+    _shards(index, coarser, reduction, whole, overwrite)
     whole.workspace.set_current(index.dataset)
     runs = _runs(config, whole, WHOLE)
     if config.crop != WHOLE:
         cut = place.cropped(config.crop)
-        _shards(_open(cut), coarser, reduction, cut)
+        _shards(_open(cut), coarser, reduction, cut, overwrite)
         runs += _runs(config, cut, config.crop)
     table = make_table(index.dataset, runs, describe_device(place.device))
     write_table(whole.folder().folder, table)
@@ -118,7 +95,11 @@ def _open(place: Place) -> DatasetIndex:
 
 
 def _shards(
-    index: DatasetIndex, coarser: Mapping[str, int], reduction: Reduction, place: Place
+    index: DatasetIndex,
+    coarser: Mapping[str, int],
+    reduction: Reduction,
+    place: Place,
+    overwrite: bool,
 ) -> None:
     with place.progress.task("Writing shards", len(index.records)) as task:
         done = 0
@@ -134,6 +115,7 @@ def _shards(
             reduction,
             place.folder().shards,
             jobs=place.jobs,
+            overwrite=overwrite,
             progress=progress,
             provenance=collect(device="cpu", seed=0),
         )
@@ -155,7 +137,7 @@ def finished(entry: Entry, folder: DatasetFolder) -> RunResult | None:
     if not same or result.plan_fingerprint != plan:
         raise ArtefactError(
             f"{path.parent}: a run with other settings, or of other shards",
-            "Delete it, or choose another --workspace.",
+            "Begin anew with --overwrite, or choose another --workspace.",
         )
     return result
 

@@ -25,7 +25,9 @@ from c2f_train.device import autocast
 from c2f_train.features import stored_type
 from c2f_train.inference import to_device
 from c2f_train.pooling import MODELS, Channels, make_pooling
-from c2f_train.reproduction.carry_out import Place, finished
+from c2f_train.reproduction.carry_out import finished
+from c2f_train.reproduction.overwrite import deletions
+from c2f_train.reproduction.place import Place
 from c2f_train.reproduction.settings import Entry, ReproduceConfig
 from c2f_train.shared_features import Heads
 
@@ -41,7 +43,7 @@ class Step:
     """A step of a reproduction.
 
     Attributes:
-        name: ``hierarchy``, ``calibration``, ``shards``, ``features``, ``run NAME``.
+        name: ``overwrite``, ``hierarchy``, ``calibration``, ``shards``, ``features``, ``run NAME``.
         what: it does, in words.
         state: ``done`` steps are skipped.
         why: it is skipped; empty otherwise.
@@ -67,8 +69,11 @@ class _Speed:
     channels: Channels
 
 
-def plan(config: ReproduceConfig, place: Place) -> tuple[Step, ...]:
+def plan(config: ReproduceConfig, place: Place, *, overwrite: bool = False) -> tuple[Step, ...]:
     """The steps in their order. Nothing is written; a few images' worth of computing is timed.
+
+    Args:
+        overwrite: as in :func:`c2f_train.reproduction.carry_out.carry_out`.
 
     Raises:
         C2FError: data set, weights or settings are not in order: what the steps would raise.
@@ -78,7 +83,11 @@ def plan(config: ReproduceConfig, place: Place) -> tuple[Step, ...]:
     taxonomy = index.taxonomy
     there = folder.hierarchy.exists()
     counts = ", ".join(f"{taxonomy.count(level)} {level}" for level in taxonomy.levels)
-    steps = [
+    old = deletions(config, place) if overwrite else ()
+    steps = (
+        [Step("overwrite", f"delete {', '.join(map(str, old))}", "to do", "", 0.0)] if old else []
+    )
+    steps += [
         Step(
             "hierarchy",
             f"{len(index.records)} images; {counts}",
@@ -92,11 +101,11 @@ def plan(config: ReproduceConfig, place: Place) -> tuple[Step, ...]:
     result = None if by_hand else _stored(config, index, whole)
     steps.append(_calibration(config, index, by_hand, result, speed))
     coarser = by_hand or _answers(result)
-    steps += _part(config, whole, WHOLE, index, coarser, speed)
+    steps += _part(config, whole, WHOLE, index, coarser, speed, overwrite)
     if config.crop != WHOLE:
         cut = place.cropped(config.crop)
         cropped, _, _ = open_dataset(cut.workspace, cut.choice)
-        steps += _part(config, cut, config.crop, cropped, coarser, speed)
+        steps += _part(config, cut, config.crop, cropped, coarser, speed, overwrite)
     return tuple(steps)
 
 
@@ -149,11 +158,12 @@ def _part(
     index: DatasetIndex,
     coarser: dict[str, int],
     speed: _Speed,
+    overwrite: bool,
 ) -> Iterator[Step]:
     """Shards, features and runs, of whole images or of a crop."""
     cut = "" if crop == WHOLE else f", cut to {crop}"
     yield _shards(config, place, index, coarser, cut)
-    there = place.folder().manifest.exists()
+    there = place.folder().manifest.exists() and not overwrite
     entries = list(config.entries(crop))
     left = [e for e in entries if not there or finished(e, place.folder()) is None]
     if config.train.stage1 == "softmax" and config.train.cache:

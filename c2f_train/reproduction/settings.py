@@ -14,6 +14,8 @@ from c2f_train.pooling import MODELS, USUAL_DIM
 # The paper's own systems; the others it quotes from elsewhere.
 OWN = ("hbp", "mlp", "mlph")
 TABLE = ("average", "bcnn", "cbcnn", "kp", *OWN)
+# The recipe whose runs are not named after it.
+PAPER = "paper"
 # The rows of Table 3 whose systems saw bounding boxes or parts.
 ANNOTATED = ("bcnn", "cbcnn")
 
@@ -109,5 +111,7 @@ class Entry:
     @property
     def name(self) -> str:
         """Of the run's folder."""
-        stage = 2 if self.config.stage2_epochs else 1
-        return f"{self.model}-{self.config.input_size}px-stage{stage}-seed{self.config.seed}"
+        config = self.config
+        stage = 2 if config.stage2_epochs else 1
+        recipe = "" if config.recipe == PAPER else f"-{config.recipe}"
+        return f"{self.model}-{config.input_size}px-stage{stage}{recipe}-seed{config.seed}"

@@ -99,6 +99,7 @@ class Table:
         stages: 1: the trunk was not trained.
         input_size: side in pixels that the network sees.
         precision: number format of the network.
+        recipe: of the trainings, see :mod:`c2f_train.recipes`.
     """
 
     dataset: str
@@ -108,6 +109,7 @@ class Table:
     rows: tuple[TableRow, ...]
     differences: tuple[Difference, ...]
     provenance: Provenance
+    recipe: str = "paper"
 
 
 Finished = tuple[Entry, RunResult]
@@ -139,6 +141,7 @@ def make_table(dataset: str, runs: Sequence[tuple[Finished, Path]], device: str)
         rows=(*_quoted(dataset), *rows),
         differences=_differences(firsts),
         provenance=collect(device=device, seed=config.seed),
+        recipe=config.recipe,
     )
 
 

@@ -88,6 +88,24 @@ def test_a_dry_run_lists_the_steps_and_does_nothing(
     assert not (c2f.workspace / "cub").exists()
 
 
+def test_a_recipe_and_its_batch_size(c2f: CommandLine, words: tuple[object, ...]) -> None:
+    short = (*words, "--models", "average", "--recipe", "modern", "--stage1-epochs", "1")
+    planned = c2f(*short, "--dry-run", "--overwrite")
+    assert planned.code == 0, planned.err
+    assert "run average-32px-stage1-modern-seed0" in planned.out
+    assert "overwrite" not in planned.out  # there is nothing to delete yet
+    answer = c2f(*short)
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("cub, stage 1, 32 px input, float32, recipe modern; ")
+    stored = c2f.workspace / "cub/runs/average-32px-stage1-modern-seed0/config.json"
+    config = json.loads(stored.read_text(encoding="utf-8"))
+    assert (config["recipe"], config["batch_size"]) == ("modern", 32)
+    again = c2f(*short, "--batch-size", "6", "--overwrite")
+    assert again.code == 0, again.err
+    assert f"Deleted: {stored.parent}" in again.err
+    assert json.loads(stored.read_text(encoding="utf-8"))["batch_size"] == 6
+
+
 def test_a_model_that_is_not_there(c2f: CommandLine, words: tuple[object, ...]) -> None:
     answer = c2f(*words, "--models", "hbp,resnet")
     assert answer.code == 1

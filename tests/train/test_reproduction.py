@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +12,21 @@ import torch
 from safetensors.torch import save_file
 from train_samples import CPU, PATHS, Recorder, make_striped
 
-from c2f_data.errors import ArtefactError, ConfigError, DataSetError
+from c2f_data.errors import ArtefactError, C2FError, ConfigError, DataSetError
 from c2f_data.open_dataset import DatasetChoice
 from c2f_data.predictions import read_predictions
+from c2f_data.shards.manifest import read_manifest
 from c2f_data.workspace import Workspace
 from c2f_train.calibration_config import CalibrateConfig
 from c2f_train.config import TrainConfig
 from c2f_train.progress import Progress, Silent
-from c2f_train.reproduction.carry_out import NeverCrossedError, Place, carry_out
+from c2f_train.recipes import recipe_values
+from c2f_train.reproduction.carry_out import NeverCrossedError, carry_out
+from c2f_train.reproduction.place import Place
 from c2f_train.reproduction.plan import plan
 from c2f_train.reproduction.settings import ReproduceConfig
 from c2f_train.reproduction.table import FILE, Table, read_table
+from c2f_train.results import read_run
 from c2f_train.tiny import TinyVGG
 
 LEVELS = ("family", "genus", "species")
@@ -158,8 +163,85 @@ def test_a_run_of_other_settings_is_not_taken_for_this_one(
     images: Path, config: ReproduceConfig, done: tuple[Path, Table]
 ) -> None:
     other = replace(config, train=replace(config.train, stage1_epochs=3))
-    with pytest.raises(ArtefactError, match=r"average-32px-stage1-seed0.*other settings"):
+    with pytest.raises(ArtefactError, match=r"average-32px-stage1-seed0.*other settings") as caught:
         carry_out(other, place(images, done[0]))
+    assert "--overwrite" in caught.value.hint
+
+
+@pytest.fixture
+def copied(done: tuple[Path, Table], tmp_path: Path) -> Path:
+    """The finished workspace, to be changed."""
+    return Path(shutil.copytree(done[0], tmp_path / "copied"))
+
+
+def test_overwriting_trains_these_runs_anew_and_says_what_it_deletes(
+    images: Path, config: ReproduceConfig, done: tuple[Path, Table], copied: Path
+) -> None:
+    one = replace(config, models=("average",))
+    runs = copied / "folder" / "runs"
+    run, table = runs / "average-32px-stage1-seed0", copied / "folder" / FILE
+    others = sorted(path.name for path in runs.iterdir() if path != run)
+    for path in (run / "run.json", run / "test-species.h5", table):
+        path.write_bytes(b"damaged")
+    planned = plan(one, place(images, copied), overwrite=True)
+    assert (planned[0].name, planned[0].what) == ("overwrite", f"delete {run}, {table}")
+    assert [step.name for step in planned if step.state == "to do"] == [
+        "overwrite", "features", "run average-32px-stage1-seed0",
+    ]  # fmt: skip
+    assert (run / "run.json").read_bytes() == table.read_bytes() == b"damaged"
+
+    watched = Recorder()
+    again = carry_out(one, place(images, copied, watched), overwrite=True)
+    assert [n for n in watched.notes if "Deleted" in n] == [f"Deleted: {run}", f"Deleted: {table}"]
+    assert again.rows[0] == done[1].rows[0]
+    assert read_table(table) == again
+    assert sorted(path.name for path in runs.iterdir() if path != run) == others
+    assert plan(one, place(images, copied))[0].name == "hierarchy"
+
+
+def test_overwriting_replaces_other_shards(
+    images: Path, config: ReproduceConfig, copied: Path
+) -> None:
+    finer = replace(config, models=("average",), resolutions=(20, 10))
+    with pytest.raises(ArtefactError, match="holds other shards"):
+        carry_out(finer, place(images, copied))
+    carry_out(finer, place(images, copied), overwrite=True)
+    levels = read_manifest(copied / "folder" / "shards").levels
+    assert [level.resolution for level in levels] == [10, 20, None]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"weights": "nowhere.safetensors"}, {"backbone": "resnet"}, {"input_size": 4}]
+)
+def test_nothing_is_deleted_for_what_can_not_be_carried_out(
+    wrong: dict[str, object],
+    images: Path,
+    config: ReproduceConfig,
+    copied: Path,
+) -> None:
+    before = sorted(copied.rglob("*"))
+    other = replace(config, train=replace(config.train, **wrong))  # type: ignore[arg-type]
+    with pytest.raises(C2FError):
+        carry_out(other, place(images, copied), overwrite=True)
+    with pytest.raises(ConfigError, match="1 resolutions for genus, family"):
+        carry_out(replace(config, resolutions=(9,)), place(images, copied), overwrite=True)
+    assert sorted(copied.rglob("*")) == before
+
+
+def test_another_recipe_has_runs_of_its_own(
+    images: Path, config: ReproduceConfig, done: tuple[Path, Table], copied: Path
+) -> None:
+    modern = replace(
+        config, train=replace(config.train, **recipe_values("modern")), models=("average",)
+    )
+    table = carry_out(modern, place(images, copied))
+    assert (table.recipe, done[1].recipe) == ("modern", "paper")
+    (name,) = table.rows[0].runs
+    assert name == "average-32px-stage1-modern-seed0"
+    folder = copied / "folder" / "runs"
+    assert read_run(folder / name / "run.json").config.optimizer == "adamw"
+    paper = read_run(folder / "average-32px-stage1-seed0" / "run.json").config
+    assert (paper.recipe, paper.optimizer) == ("paper", "sgd")
 
 
 def test_a_plan_says_what_is_left(
