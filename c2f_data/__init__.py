@@ -81,6 +81,7 @@ PUBLIC: Sections = {
         ),
         "c2f_data.shards.input_side": ("InputSide",),
         "c2f_data.shards.writer": ("write_shards",),
+        "c2f_data.shards.calibrated": ("write_calibrated_shards",),
         "c2f_data.shards.manifest": ("ShardManifest", "read_manifest"),
         "c2f_data.shards.reader": ("ShardReader",),
         "c2f_data.shards.verify": ("verify_shards=verify", "ShardProblem=Problem"),
@@ -148,6 +149,7 @@ if TYPE_CHECKING:
     from c2f_data.resample import reduce as reduce_pixels
     from c2f_data.resample_spec import Reduction, ResampleSpec
     from c2f_data.shards.alone import Heads, find_heads
+    from c2f_data.shards.calibrated import write_calibrated_shards
     from c2f_data.shards.input_side import InputSide
     from c2f_data.shards.manifest import ShardManifest, read_manifest
     from c2f_data.shards.reader import ShardReader
@@ -244,6 +246,7 @@ __all__ = [
     "unpack_archive",
     "verify_shards",
     "wilson",
+    "write_calibrated_shards",
     "write_calibration",
     "write_shards",
     "write_taxonomy",

@@ -143,6 +143,11 @@ class CalibrationResult:
         """Every crossing has a resolution."""
         return all(crossing.resolution is not None for crossing in self.crossings)
 
+    @property
+    def coarser(self) -> dict[str, int]:
+        """Level to the resolution that was found for it, in pixels; not for the finest level."""
+        return {v.name: v.resolution for v in self.levels if v.resolution and not v.native}
+
     def curve(self, level: str) -> CalibrationCurve:
         """The curve of a level."""
         return next(curve for curve in self.curves if curve.level == level)

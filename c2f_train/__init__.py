@@ -21,6 +21,7 @@ PUBLIC: Sections = {
     },
     "Training": {
         "c2f_train.config": ("TrainConfig",),
+        "c2f_train.training_defaults": ("train_defaults",),
         "c2f_train.train": ("train_model=train",),
         "c2f_train.results": ("RunResult", "LevelAccuracy", "EpochMetrics", "read_run"),
     },
@@ -49,6 +50,8 @@ PUBLIC: Sections = {
     "Reports": {
         "c2f_train.report": (
             "DatasetFacts",
+            "gather_report",
+            "GatheredReport",
             "RunReport",
             "build_report",
             "read_failures",
@@ -99,9 +102,11 @@ if TYPE_CHECKING:
     from c2f_train.publication import write_figures, write_tables
     from c2f_train.report import (
         DatasetFacts,
+        GatheredReport,
         RunReport,
         Strip,
         build_report,
+        gather_report,
         make_strip,
         read_failures,
         read_report,
@@ -112,6 +117,7 @@ if TYPE_CHECKING:
     from c2f_train.report.run_answers import RunAnswers, read_run_answers
     from c2f_train.results import EpochMetrics, LevelAccuracy, RunResult, read_run
     from c2f_train.train import train as train_model
+    from c2f_train.training_defaults import train_defaults
 
 __all__ = [
     "MODELS",
@@ -123,6 +129,7 @@ __all__ = [
     "EvaluationResult",
     "ExternalRequest",
     "Failure",
+    "GatheredReport",
     "Guarantee",
     "HierarchicalClassifier",
     "LevelAccuracy",
@@ -149,6 +156,7 @@ __all__ = [
     "compare_runs",
     "evaluate_run",
     "export_model_file",
+    "gather_report",
     "load_external",
     "load_models",
     "make_strip",
@@ -161,6 +169,7 @@ __all__ = [
     "read_run",
     "read_run_answers",
     "runs_beside",
+    "train_defaults",
     "train_model",
     "write_figures",
     "write_report",

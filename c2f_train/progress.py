@@ -62,6 +62,18 @@ class Progress(Protocol):
         """One line for the user."""
 
 
+def counting(task: Task) -> Callable[[int, int], None]:
+    """A callback (done, total) that moves a task."""
+    before = 0
+
+    def progress(done: int, _: int) -> None:
+        nonlocal before
+        task.advance(done - before)
+        before = done
+
+    return progress
+
+
 class _SilentTask:
     def advance(self, steps: int = 1) -> None:
         """Nothing is shown."""

@@ -17,10 +17,10 @@ from c2f_data.provenance import command_line
 from c2f_data.resample_spec import Reduction
 from c2f_data.taxonomy import Taxonomy
 from c2f_data.workspace import DatasetFolder
+from c2f_train.demo_data import ensure_demo
 
 from .calibrate_text import advise, cost, lines, next_command, summary
 from .console import Console, print_json
-from .demo_data import ensure_demo
 from .options import (
     assignments,
     backbone_options,

@@ -12,12 +12,12 @@ from c2f_data.hierarchy.table import write_taxonomy
 from c2f_data.open_dataset import DatasetChoice, open_dataset
 from c2f_data.splits import VALIDATION_FRACTION
 from c2f_data.workspace import DEMO, DatasetFolder
+from c2f_train.demo_data import ensure_demo
 
 from .calibrate import NO_ANSWER
 from .calibrate_text import describe as describe_crossing
 from .calibrate_text import summary
 from .console import Console, print_json
-from .demo_data import ensure_demo
 from .options import common_options, compute_options, workspace_of
 from .report import write as write_report
 from .steps import shards_after_calibration

@@ -16,11 +16,12 @@ from c2f_data.sources import DATASETS
 from c2f_data.sources.locate import is_there, places
 from c2f_data.taxonomy import DEFAULT_LEVELS
 from c2f_data.workspace import DEMO, DatasetFolder, Workspace
+from c2f_train.demo_data import ensure_demo
+from c2f_train.progress import counting
 
 from .console import Console, print_json
-from .demo_data import ensure_demo
 from .options import choice_of, common_options, dataset_options, option
-from .steps import cores, counting
+from .steps import cores
 
 if TYPE_CHECKING:
     from c2f_data.checkup import CheckUp

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c2f_data.open_dataset import DatasetChoice, current_dataset
+from c2f_train.progress import counting
 
 from .console import Console, print_json
 from .options import common_options, names, option, workspace_of
-from .steps import counting, read_calibration
+from .steps import read_calibration
 
 if TYPE_CHECKING:
     from c2f_data.export.plan import ExportPlan

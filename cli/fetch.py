@@ -15,10 +15,10 @@ from click.formatting import wrap_text
 
 from c2f_data.errors import ConfigError
 from c2f_data.sources.locate import cache_folder
+from c2f_train.progress import counting
 
 from .console import Console, print_json
 from .options import option, output_options
-from .steps import counting
 
 MB = 1_000_000
 

@@ -8,23 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from c2f_data.errors import ArtefactError, C2FError, ConfigError
-from c2f_data.hierarchy.table import read_taxonomy
-from c2f_data.open_dataset import DatasetChoice, current_dataset, open_dataset
+from c2f_data.errors import ConfigError
+from c2f_data.open_dataset import DatasetChoice, current_dataset
 from c2f_data.workspace import DatasetFolder, Workspace
 
 from .console import Console, print_json
-from .demo_data import ensure_demo
 from .options import common_options, option, workspace_of
-from .report_images import sample_strips
-from .report_runs import (
-    compared,
-    evaluations,
-    finished_runs,
-    found_ablations,
-    stopping_rules,
-)
-from .steps import read_calibration
 
 if TYPE_CHECKING:
     from c2f_train.publication.write import Format
@@ -143,61 +132,13 @@ def write(
     compare: Sequence[str] = (),
 ) -> tuple[Path, Path]:
     """Gather what there is and write the page; returns (html, json)."""
-    from c2f_data.checkup.kept import read_check_up
-    from c2f_data.provenance import collect
-    from c2f_train.report import (
-        DatasetFacts,
-        Failures,
-        build_report,
-        class_map,
-        read_failures,
-        read_kept,
-        write_report,
-    )
+    from c2f_train.report import gather_report, write_report
 
     place = _target(out or folder.report)
-    calibration = read_calibration(folder)
-    runs = finished_runs(folder, run_name)
-    comparison = compared(folder, runs, compare)
-    if calibration is None and not runs:
-        raise ArtefactError(
-            f"{folder.folder}: neither a calibration nor a finished run of {name}",
-            f"Run c2f calibrate --dataset {name} first.",
-        )
-    try:
-        choice = ensure_demo(name, DatasetChoice(dataset=name), console)
-        index, _, _ = open_dataset(workspace, choice)
-        checked = read_check_up(folder.checkup)
-        facts, taxonomy = DatasetFacts.from_index(index, checked), index.taxonomy
-    except C2FError as error:
-        # A report needs the results; without the images it only lacks the strip of pictures.
-        console.warn(f"no sample images: {error.message}")
-        index = None
-        layout = calibration.layout if calibration else "shards"
-        facts = DatasetFacts(name, layout, train=None, test=None, fingerprint=None)
-        taxonomy = read_taxonomy(folder.hierarchy, name)
-    made = collect(device="cpu", seed=calibration.protocol.seed if calibration else 0)
-    failures = Failures()
-    if calibration is not None:
-        failures = read_failures(calibration, folder.calibration, taxonomy)
-        if failures.missing:
-            console.warn(f"no section on single classes: {failures.missing}")
-    kept = read_kept(calibration, folder.calibration, taxonomy) if calibration else ()
-    page = build_report(
-        facts,
-        taxonomy,
-        calibration,
-        runs,
-        made,
-        failures,
-        evaluations(folder, runs, console),
-        comparison,
-        found_ablations(folder, name, taxonomy, runs, console),
-        class_map(kept, taxonomy) if kept else None,
-        stopping_rules(folder, runs, console),
+    found = gather_report(
+        workspace, name, run=run_name, compare=compare, progress=console, warn=console.warn
     )
-    strips = sample_strips(index, page, kept) if index is not None else []
-    return write_report(place.parent, page, strips, name=place.name)
+    return write_report(place.parent, found.report, found.strips, name=place.name)
 
 
 def _target(out: Path) -> Path:

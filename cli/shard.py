@@ -13,9 +13,9 @@ from c2f_data.open_dataset import current_dataset, open_dataset
 from c2f_data.resample_spec import Reduction, ResampleSpec
 from c2f_data.taxonomy import Taxonomy
 from c2f_data.workspace import DatasetFolder
+from c2f_train.demo_data import ensure_demo
 
 from .console import Console, level_aliases, print_json
-from .demo_data import ensure_demo
 from .engine import engine_of, engine_options
 from .options import (
     assignments,
@@ -222,7 +222,7 @@ def _plans(o: dict[str, Any], taxonomy: Taxonomy, folder: DatasetFolder) -> tupl
     chosen: dict[str, int | None] = dict.fromkeys(coarser)
     result = read_calibration(folder)
     if result is not None:
-        chosen |= {level.name: level.resolution for level in result.levels if not level.native}
+        chosen |= result.coarser
     by_hand = dict(zip(coarser, (o["med"], o["low"]), strict=False))
     chosen |= {level: value for level, value in by_hand.items() if value is not None}
     for level, text in assignments(o["resolution"], "--resolution").items():

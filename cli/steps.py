@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from c2f_data.errors import ArtefactError
 from c2f_data.index import DatasetIndex
 from c2f_data.workspace import DatasetFolder
+from c2f_train.progress import counting
 
 from .console import Console
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from c2f_data.shards.schema import LevelPlan
     from c2f_data.shards.writer import Engine
     from c2f_data.storage import Place
-    from c2f_train.progress import Task
 
 
 def cores() -> int:
@@ -71,18 +71,6 @@ def build_shards(
     return manifest
 
 
-def counting(task: Task) -> Callable[[int, int], None]:
-    """A callback (done, total) that moves a task."""
-    before = 0
-
-    def progress(done: int, _: int) -> None:
-        nonlocal before
-        task.advance(done - before)
-        before = done
-
-    return progress
-
-
 def shards_after_calibration(
     index: DatasetIndex,
     folder: DatasetFolder,
@@ -99,12 +87,7 @@ def shards_after_calibration(
     """
     from c2f_data.shards.schema import plan_levels
 
-    coarser = {
-        level.name: level.resolution
-        for level in result.levels
-        if not level.native and level.resolution is not None
-    }
-    plans = plan_levels(index.taxonomy, coarser)
+    plans = plan_levels(index.taxonomy, result.coarser)
     spec = result.protocol.spec
     try:
         build_shards(index, folder, plans, spec, jobs=jobs, overwrite=overwrite, console=console)

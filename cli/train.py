@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 from c2f_data.errors import ArtefactError, ConfigError
 from c2f_data.open_dataset import DatasetChoice, current_dataset
 from c2f_data.workspace import DatasetFolder
-from c2f_train.pooling import MODELS, USUAL_DIM
+from c2f_train.pooling import MODELS
 
 from .console import Console, level_aliases, print_json
 from .options import (
@@ -166,30 +167,26 @@ def _config(
     o: dict[str, Any], calibration: CalibrationResult | None, folder: DatasetFolder, device: Any
 ) -> TrainConfig:
     """What was not said comes from the calibration, so that train needs no arguments."""
-    from c2f_train.backbones import default_input_size
-    from c2f_train.config import TrainConfig
     from c2f_train.device import pick_precision
+    from c2f_train.training_defaults import absolute_weights, train_defaults
 
-    protocol = calibration.protocol if calibration else None
-    backbone = o["backbone"] or (protocol.backbone if protocol else "vgg16")
-    same = protocol is not None and protocol.backbone == backbone
-    weights, taps = o["weights"], names(o["taps"])
-    if protocol is not None and calibration is not None and same and weights is None:
-        weights = protocol.weights_path
-        if weights is None and protocol.weights == "from scratch":
-            # As the paper starts from ImageNet's features: from what the calibration has learnt.
-            trained = folder.calibration / Path(calibration.predictions).parent / "classifier"
-            weights = str(trained) if trained.exists() else None
-    spec = protocol.spec if protocol is not None and same else None
-    size = o["input_size"] or (spec.crop if spec else default_input_size(backbone))
-    return TrainConfig(
+    usual = train_defaults(
+        calibration,
+        folder.calibration,
         model=o["model"],
-        backbone=backbone,
-        weights=str(Path(weights).resolve()) if weights and Path(weights).exists() else weights,
-        taps=taps or (protocol.taps if protocol is not None and same else ()),
-        input_size=size,
-        fit=o["fit"] or (spec.fit if spec else "shorter"),
-        dim=_dim(o["model"], o["dim"]),
+        backbone=o["backbone"],
+        input_size=o["input_size"],
+        recipe=o["recipe"],
+        optimizer=o["optimizer"],
+    )
+    _check_dim(o["model"], o["dim"])
+    weights = o["weights"]
+    return replace(
+        usual,
+        weights=usual.weights if weights is None else absolute_weights(weights),
+        taps=names(o["taps"]) or usual.taps,
+        fit=o["fit"] or usual.fit,
+        dim=o["dim"] or usual.dim,
         stage1=o["stage1"],
         cache=not o["no_cache"],
         precision=pick_precision(o["precision"], device),
@@ -199,15 +196,13 @@ def _config(
     )
 
 
-def _dim(model: str, dim: int | None) -> int:
-    """The d that was asked for, or the model's usual one. Raises ConfigError: it has none."""
-    usual = MODELS[model].dim
-    if usual is None and dim is not None:
+def _check_dim(model: str, dim: int | None) -> None:
+    """Refuse a d for a model that has none."""
+    if MODELS[model].dim is None and dim is not None:
         raise ConfigError(
             f"--dim with --model {model}",
             "Its features have one length, given by the backbone's channels: leave --dim out.",
         )
-    return dim or usual or USUAL_DIM
 
 
 def _prepare(run: Path, resume: bool, overwrite: bool, console: Console) -> None:

@@ -12,10 +12,11 @@ from c2f_data.errors import C2FError, ConfigError
 from c2f_data.open_dataset import DatasetChoice, current_dataset, open_dataset
 from c2f_data.storage import Place, Url, place
 from c2f_data.workspace import Workspace
+from c2f_train.progress import counting
 
 from .console import Console, print_json
 from .options import common_options, option, workspace_of
-from .steps import cores, counting
+from .steps import cores
 
 if TYPE_CHECKING:
     from c2f_data.index import DatasetIndex

@@ -2,6 +2,7 @@
 
 from c2f_train.report.class_map import ClassMap, class_map, read_kept
 from c2f_train.report.failures import Failures, find_failures, read_failures
+from c2f_train.report.gather import GatheredReport, gather_report
 from c2f_train.report.images import Strip, make_strip
 from c2f_train.report.render import render, write_report
 from c2f_train.report.run_report import DatasetFacts, RunReport, build_report, read_report
@@ -11,6 +12,7 @@ __all__ = [
     "ClassMap",
     "DatasetFacts",
     "Failures",
+    "GatheredReport",
     "RunReport",
     "Strip",
     "build_report",
@@ -18,6 +20,7 @@ __all__ = [
     "choose_resolutions",
     "class_map",
     "find_failures",
+    "gather_report",
     "make_samples",
     "make_strip",
     "read_failures",

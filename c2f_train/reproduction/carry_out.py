@@ -19,6 +19,7 @@ from c2f_data.workspace import DatasetFolder
 from c2f_train.backbones import Backbone, build_backbone
 from c2f_train.calibrate import calibrate
 from c2f_train.device import describe_device
+from c2f_train.progress import counting
 from c2f_train.reproduction.overwrite import begin_anew
 from c2f_train.reproduction.place import Place
 from c2f_train.reproduction.settings import Entry, ReproduceConfig
@@ -82,7 +83,7 @@ def _calibrated(index: DatasetIndex, config: ReproduceConfig, place: Place) -> d
             "some level's accuracy never falls below its threshold",
             "Choose other thresholds: --t-med, --t-low, or --relative; c2f report shows the curve.",
         )
-    return {v.name: v.resolution for v in result.levels if v.resolution and not v.native}
+    return result.coarser
 
 
 def _open(place: Place) -> DatasetIndex:
@@ -102,13 +103,6 @@ def _shards(
     overwrite: bool,
 ) -> None:
     with place.progress.task("Writing shards", len(index.records)) as task:
-        done = 0
-
-        def progress(now: int, _: int) -> None:
-            nonlocal done
-            task.advance(now - done)
-            done = now
-
         write_shards(
             index,
             plan_levels(index.taxonomy, coarser),
@@ -116,7 +110,7 @@ def _shards(
             place.folder().shards,
             jobs=place.jobs,
             overwrite=overwrite,
-            progress=progress,
+            progress=counting(task),
             provenance=collect(device="cpu", seed=0),
         )
 

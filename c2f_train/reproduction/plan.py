@@ -100,7 +100,7 @@ def plan(config: ReproduceConfig, place: Place, *, overwrite: bool = False) -> t
     by_hand = config.by_hand(taxonomy.levels)
     result = None if by_hand else _stored(config, index, whole)
     steps.append(_calibration(config, index, by_hand, result, speed))
-    coarser = by_hand or _answers(result)
+    coarser = by_hand or (result.coarser if result else {})
     steps += _part(config, whole, WHOLE, index, coarser, speed, overwrite)
     if config.crop != WHOLE:
         cut = place.cropped(config.crop)
@@ -124,12 +124,6 @@ def _stored(config: ReproduceConfig, index: DatasetIndex, place: Place) -> Calib
     return result if result.predictions.startswith(own) and same and result.answered else None
 
 
-def _answers(result: CalibrationResult | None) -> dict[str, int]:
-    """Level to pixels; empty where nothing is known yet."""
-    levels = () if result is None else result.levels
-    return {v.name: v.resolution for v in levels if v.resolution and not v.native}
-
-
 def _calibration(
     config: ReproduceConfig,
     index: DatasetIndex,
@@ -143,7 +137,7 @@ def _calibration(
         chosen = ", ".join(f"{level} {pixels} px" for level, pixels in by_hand.items())
         return Step("calibration", what, "done", f"resolutions chosen by hand: {chosen}", 0.0)
     if result is not None:
-        found = ", ".join(f"{level} {pixels} px" for level, pixels in _answers(result).items())
+        found = ", ".join(f"{level} {pixels} px" for level, pixels in result.coarser.items())
         return Step("calibration", what, "done", f"found before: {found}", 0.0)
     images = int(index.positions(TRAIN if config.calibrate.images == "val" else TEST).size)
     passes = images * config.calibrate.points * USUAL_SHARE + index.positions(TRAIN).size

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from birds import CommandLine, one_line_error, train_workspace
 
-from c2f_train.report import read_report
+from c2f_data.workspace import Workspace
+from c2f_train.evaluation import result_path
+from c2f_train.report import gather_report, read_report, write_report
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,35 @@ def test_out_is_a_page_or_a_folder(c2f: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     assert "does not end in .html" in one_line_error(c2f("report", "--out", tmp_path / "notes.txt"))
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_python_gathers_what_the_command_writes(c2f: CommandLine, tmp_path: Path) -> None:
+    answer = c2f("report", "--run", "one", "--compare", "bi", "--out", tmp_path / "by command")
+    assert answer.code == 0, answer.err
+    written = read_report(tmp_path / "by command" / "report.json")
+    workspace, warned = Workspace(c2f.workspace), list[str]()
+    found = gather_report(workspace, run="one", compare=["bi"], warn=warned.append)
+    assert replace(found.report, provenance=written.provenance) == written
+    assert warned == []
+    html, _ = write_report(tmp_path, found.report, found.strips)
+    pages = (html, tmp_path / "by command" / "report.html")
+    images = [text.count('src="data:image') for text in (p.read_text("utf-8") for p in pages)]
+    assert images[0] == images[1] > 0
+
+    folder = workspace.dataset("folder")
+    result_path(folder.run("one")).write_text("{", encoding="utf-8")
+    shutil.move(folder.source, tmp_path / "kept.json")
+    less = gather_report(workspace, run="one", warn=warned.append)
+    assert less.strips == ()
+    assert [line.partition(":")[0] for line in warned] == [
+        "no sample images",
+        "no section on run one's evaluation",
+    ]
+    command = c2f("report", "--run", "one", "--out", tmp_path / "less")
+    assert [line for line in command.err.splitlines() if "Warning" in line] == [
+        f"Warning: {line}" for line in warned
+    ]
+    assert less.report.comparison is None
 
 
 def test_runs_of_one_data_set_are_paired(c2f: CommandLine, tmp_path: Path) -> None:

@@ -1,30 +1,30 @@
-"""The runs that ``c2f report`` shows, and those that it compares."""
+"""The runs of a workspace that a report shows, and those that it compares.
+
+What a report need not have is left out where it is damaged, and ``warn`` is told why.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from c2f_data.errors import ArtefactError, ConfigError
+from c2f_data.taxonomy import Taxonomy
 from c2f_data.workspace import DatasetFolder
+from c2f_train.evaluation import EvaluationResult, read_evaluation, result_path
+from c2f_train.report import paper, tables
+from c2f_train.report.ablations import STEPS, Ablation, ablations
+from c2f_train.report.comparison import RunComparison, compare_runs
+from c2f_train.report.run_answers import read_run_answers
+from c2f_train.report.stopping import RunStopping, read_stopping
+from c2f_train.results import RunResult, read_run
 
-from .console import Console
-
-if TYPE_CHECKING:
-    from c2f_data.taxonomy import Taxonomy
-    from c2f_train.evaluation import EvaluationResult
-    from c2f_train.report.ablations import Ablation
-    from c2f_train.report.comparison import RunComparison
-    from c2f_train.report.stopping import RunStopping
-    from c2f_train.results import RunResult
+Warn = Callable[[str], None]
 
 
 def finished_runs(folder: DatasetFolder, first: str | None) -> list[RunResult]:
     """All of them, the main one first. Raises ArtefactError: ``first`` is none of them."""
-    from c2f_train.results import read_run
-
     runs = [read_run(path / "run.json") for path in folder.finished_runs()]
     if first is not None:
         chosen = [run for run in runs if run.name == first]
@@ -38,11 +38,9 @@ def finished_runs(folder: DatasetFolder, first: str | None) -> list[RunResult]:
 
 
 def evaluations(
-    folder: DatasetFolder, runs: Sequence[RunResult], console: Console
+    folder: DatasetFolder, runs: Sequence[RunResult], warn: Warn
 ) -> list[EvaluationResult]:
     """What `c2f evaluate` has found about these runs; it is no part that a report must have."""
-    from c2f_train.evaluation import read_evaluation, result_path
-
     found = []
     for run in runs:
         place = folder.run(run.name)
@@ -50,22 +48,20 @@ def evaluations(
             try:
                 found.append(read_evaluation(place))
             except ArtefactError as error:
-                console.warn(f"no section on run {run.name}'s evaluation: {error.message}")
+                warn(f"no section on run {run.name}'s evaluation: {error.message}")
     return found
 
 
 def stopping_rules(
-    folder: DatasetFolder, runs: Sequence[RunResult], console: Console
+    folder: DatasetFolder, runs: Sequence[RunResult], warn: Warn
 ) -> list[RunStopping]:
     """How often each run's answers are wrong; it is no part that a report must have."""
-    from c2f_train.report.stopping import read_stopping
-
     found = []
     for run in runs:
         try:
             stopping = read_stopping(folder.run(run.name), run)
         except ArtefactError as error:
-            console.warn(f"no section on how far run {run.name} can be trusted: {error.message}")
+            warn(f"no section on how far run {run.name} can be trusted: {error.message}")
             continue
         if stopping is not None:
             found.append(stopping)
@@ -84,9 +80,6 @@ def compared(
         ArtefactError: one of them is not a finished run, or is damaged.
         ConfigError: one of them is the main run itself.
     """
-    from c2f_train.report.comparison import compare_runs
-    from c2f_train.report.run_answers import read_run_answers
-
     if not words:
         return None
     if not runs:
@@ -118,13 +111,9 @@ def found_ablations(
     dataset: str,
     taxonomy: Taxonomy,
     runs: Sequence[RunResult],
-    console: Console,
+    warn: Warn,
 ) -> tuple[Ablation, ...]:
     """What the workspace's own runs say about MLPH's parts; it is no part that must be there."""
-    from c2f_train.report import paper, tables
-    from c2f_train.report.ablations import STEPS, ablations
-    from c2f_train.report.run_answers import read_run_answers
-
     models = {model for with_it, without, _ in STEPS for model in (with_it, without)}
     answers = []
     for run in runs:
@@ -132,6 +121,6 @@ def found_ablations(
             try:
                 answers.append(read_run_answers(folder.run(run.name), run.name))
             except ArtefactError as error:
-                console.warn(f"run {run.name} is left out of the ablations: {error.message}")
+                warn(f"run {run.name} is left out of the ablations: {error.message}")
     keys = [dataset] if tables.comparable(dataset, taxonomy) else list(paper.DATASETS)
     return ablations(answers, keys)

@@ -1,27 +1,32 @@
-"""The sample images of `c2f report`."""
+"""The sample images of a report: which ones, at which resolutions, with which answers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from c2f_data.errors import C2FError
-
-if TYPE_CHECKING:
-    from c2f_data.index import DatasetIndex
-    from c2f_data.predictions import Predictions
-    from c2f_train.report import RunReport, Strip
+from c2f_data.index import TEST, DatasetIndex
+from c2f_data.predictions import Predictions
+from c2f_data.resample_spec import ResampleSpec
+from c2f_train.report.images import Strip, make_strip
+from c2f_train.report.run_report import RunReport
+from c2f_train.report.samples import choose_images, choose_resolutions, make_samples
 
 
 def sample_strips(index: DatasetIndex, page: RunReport, kept: Sequence[Predictions]) -> list[Strip]:
-    """Images with the answers that are kept; without any, one image at the levels' resolutions."""
+    """Images with the answers that are kept; without any, one image at the levels' resolutions.
+
+    Args:
+        kept: of the page's calibration, see :func:`c2f_train.report.class_map.read_kept`.
+
+    Raises:
+        ImageError: without any answers, the first image can't be read.
+    """
     return _answered(index, page, kept) or _first(index, page)
 
 
 def _answered(index: DatasetIndex, page: RunReport, kept: Sequence[Predictions]) -> list[Strip]:
     """A seeded choice of the measured images; one that can't be read any more is left out."""
-    from c2f_train.report import choose_images, choose_resolutions, make_samples
-
     if page.calibration is None or not kept:
         return []
     protocol = page.calibration.protocol
@@ -42,10 +47,6 @@ def _answered(index: DatasetIndex, page: RunReport, kept: Sequence[Predictions])
 
 def _first(index: DatasetIndex, page: RunReport) -> list[Strip]:
     """The first test image (or the first image) at every level's resolution."""
-    from c2f_data.index import TEST
-    from c2f_data.resample import ResampleSpec
-    from c2f_train.report import make_strip
-
     if page.calibration is not None:
         spec = page.calibration.protocol.spec
     else:
