@@ -3,12 +3,15 @@
 A block is some images times some columns of the projections. Whatever has N x d numbers exists for
 one block at a time, unless the projections are kept for the derivatives; so neither the batch nor d
 decides how much memory is needed. Matrices are multiplied in one number format, all that is
-multiplied or added element by element is in a wider one.
+multiplied or added element by element is in a wider one, tile after tile of the block's columns: a
+matrix product wants to be large, and what is done number by number wants to stay in a core's cache.
 
 With the gradients g1 .. g4 of the sums p1 .. p4 (:mod:`c2f_train.pooling.multilinear`)::
 
     dA = B (g1 + g4 C) + g2 C    dB = A (g1 + g4 C) + g3 C    dC = A (g2 + g4 B) + g3 B
-    dX = dA U'    dU = X' dA    da = sum_n dA                      (Y, V, b and Z, W, g alike)
+    dX = dA U'    dU = X' dA                                       (Y, V and Z, W alike)
+    da = sum_n dA = g1 sum_n B + g2 sum_n C + g4 p3    db, dg alike, with p2 and with p1
+    sum_n A = (sum_n X) U + N a                                    (Y, V, b and Z, W, g alike)
 """
 
 from __future__ import annotations
@@ -22,12 +25,11 @@ from torch import Tensor
 
 from c2f_train.pooling.products import accumulate, project
 
-# Numbers in a block's projection: what stays in the cache of a CPU, and what keeps a GPU busy.
-CPU_BLOCK, GPU_BLOCK = 2**19, 2**22
+# Numbers in a block's projection, which keep a matrix product busy, and in a tile of it.
+CPU_BLOCK, GPU_BLOCK = 2**21, 2**22
+CPU_TILE = 2**19
 # Rows that suffice for a fast matrix product on a CPU, and the fewest columns anywhere.
-CPU_ROWS, LEAST_COLUMNS = 1024, 64
-# For A, B, C: the two other projections, and the two sums in which each of these is the partner.
-PARTNERS = ((1, 2, 0, 1), (0, 2, 0, 2), (0, 1, 1, 2))
+CPU_ROWS, LEAST_COLUMNS = 2048, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,18 @@ class Head:
         return 3, batch * self.locations * dim
 
 
-def block_shape(device: torch.device, batch: int, locations: int, dim: int) -> tuple[int, int]:
-    """Images and columns of a block."""
+def block_shape(device: torch.device, batch: int, locations: int, dim: int) -> tuple[int, int, int]:
+    """Images and columns of a block, and columns of a tile."""
     on_cpu = device.type == "cpu"
     images = max(1, min(batch, CPU_ROWS // locations if on_cpu else batch))
-    columns = (CPU_BLOCK if on_cpu else GPU_BLOCK) // (images * locations)
-    power_of_two = 1 << max(0, columns.bit_length() - 1)
-    return images, min(dim, max(LEAST_COLUMNS, power_of_two))
+    rows = images * locations
+    columns = min(dim, _columns((CPU_BLOCK if on_cpu else GPU_BLOCK) // rows))
+    return images, columns, min(columns, _columns(CPU_TILE // rows)) if on_cpu else columns
+
+
+def _columns(at_most: int) -> int:
+    """A power of two."""
+    return max(LEAST_COLUMNS, 1 << max(0, at_most.bit_length() - 1))
 
 
 def plain_sums(head: Head) -> Tensor:
@@ -102,65 +109,93 @@ def sums(head: Head, kept: Tensor | None) -> Tensor:
         for columns in blocks.columns():
             places = None if kept is None else blocks.kept(images, columns, kept)
             made = blocks.project(columns, rows, places)
-            a, b, c = blocks.widen(images, made)
-            product = blocks.scratch("product", a.shape, head.wide)
-            out = p[images, :, columns]
-            torch.sum(torch.mul(a, c, out=product), 1, out=out[:, 1])
-            torch.sum(torch.mul(b, c, out=product), 1, out=out[:, 2])
-            torch.sum(torch.mul(a, b, out=product), 1, out=out[:, 0])
-            if head.trilinear:
-                torch.sum(product.mul_(c), 1, out=out[:, 3])
+            for tile in blocks.tiles(columns):
+                a, b, c = blocks.widen(images, made, tile)
+                product = blocks.scratch("product", a.shape, head.wide)
+                out = p[images, :, columns][..., tile]
+                torch.sum(torch.mul(a, c, out=product), 1, out=out[:, 1])
+                torch.sum(torch.mul(b, c, out=product), 1, out=out[:, 2])
+                torch.sum(torch.mul(a, b, out=product), 1, out=out[:, 0])
+                if head.trilinear:
+                    torch.sum(product.mul_(c), 1, out=out[:, 3])
     return p
 
 
 def gradients(
-    head: Head, g: Tensor, kept: Tensor | None, needs: Sequence[bool]
+    head: Head, g: Tensor, p: Tensor, kept: Tensor | None, needs: Sequence[bool]
 ) -> list[Tensor | None]:
     """The derivatives that are needed, None for the others.
 
     Args:
         head: as it was given to :func:`sums`.
         g: gradients of the sums, (B, parts, d).
+        p: the sums, (B, parts, d).
         kept: what :func:`sums` has written; None: the projections are made again.
         needs: for x, y, z, their weights and their biases, in the order of the answer.
     """
-    blocks = _Blocks(head)
-    totals = [
-        torch.zeros_like(tensor, dtype=head.wide) if need else None
-        for tensor, need in zip((*head.weights, *head.biases), needs[3:], strict=True)
+    of_weights = [
+        torch.zeros_like(weight, dtype=head.wide) if need else None
+        for weight, need in zip(head.weights, needs[3:6], strict=True)
     ]
-    maps = [
+    of_maps = [
         torch.empty_like(m) if need else None for m, need in zip(head.maps, needs[:3], strict=True)
     ]
+    if any(needs[:6]):
+        _fill(head, g, kept, of_maps, of_weights)
+    of_biases = _bias_gradients(head, g, p) if any(needs[6:]) else [None] * 3
+    totals = [
+        *of_weights,
+        *(t if need else None for t, need in zip(of_biases, needs[6:], strict=True)),
+    ]
+    return of_maps + [
+        None if total is None else total.to(tensor.dtype)
+        for total, tensor in zip(totals, (*head.weights, *head.biases), strict=True)
+    ]
+
+
+def _fill(
+    head: Head,
+    g: Tensor,
+    kept: Tensor | None,
+    of_maps: Sequence[Tensor | None],
+    of_weights: Sequence[Tensor | None],
+) -> None:
+    """Put the gradients by maps and weights into these, where they are not None."""
+    blocks = _Blocks(head)
+    needed = [i for i in range(3) if of_maps[i] is not None or of_weights[i] is not None]
     for images in blocks.images():
         rows = blocks.rows(images)
-        row_totals = [r.new_zeros(r.shape, dtype=head.wide) for r in rows]
+        totals = [r.new_zeros(r.shape, dtype=head.wide) for r in rows]
         for columns in blocks.columns():
             made = (
                 blocks.project(columns, rows)
                 if kept is None
                 else blocks.kept(images, columns, kept)
             )
-            abc = blocks.widen(images, made)
-            for i in range(3):
-                if not any(needs[i::3]):
-                    continue
-                d = blocks.derivative(i, abc, g[images, :, columns].unsqueeze(2))
-                if (bias := totals[3 + i]) is not None:
-                    bias[columns] += d.sum(0)
-                d = d.to(head.compute)
-                if (weight := totals[i]) is not None:
+            found = blocks.derivatives(images, made, g[images, :, columns].unsqueeze(2), needed)
+            for i, d in found.items():
+                if (weight := of_weights[i]) is not None:
                     accumulate(weight[columns], d.t(), rows[i])
-                if maps[i] is not None:
-                    accumulate(row_totals[i], d, blocks.weights[i][columns])
-        for gradient, total in zip(maps, row_totals, strict=True):
+                if of_maps[i] is not None:
+                    accumulate(totals[i], d, blocks.weights[i][columns])
+        for gradient, total in zip(of_maps, totals, strict=True):
             if gradient is not None:
                 target = gradient[images].movedim(1, -1)
                 target.copy_(total.view(target.shape))
-    return maps + [
-        None if total is None else total.to(tensor.dtype)
-        for total, tensor in zip(totals, (*head.weights, *head.biases), strict=True)
-    ]
+
+
+def _bias_gradients(head: Head, g: Tensor, p: Tensor) -> list[Tensor]:
+    """da, db, dg, each (d,), from the sums of X, Y, Z: nothing here has N x d numbers."""
+    a, b, c = (
+        (m.sum((2, 3), dtype=head.wide).to(weight.dtype) @ weight.t()).to(head.wide)
+        + head.locations * bias
+        for m, weight, bias in zip(head.maps, head.weights, head.biases, strict=True)
+    )
+    g1, g2, g3 = g[:, 0], g[:, 1], g[:, 2]
+    found = [g1 * b + g2 * c, g1 * a + g3 * c, g2 * a + g3 * b]
+    if head.trilinear:
+        found = [d + g[:, 3] * p[:, part] for d, part in zip(found, (2, 1, 0), strict=True)]
+    return [d.sum(0) for d in found]
 
 
 class _Blocks:
@@ -173,7 +208,7 @@ class _Blocks:
     def __init__(self, head: Head) -> None:
         self.head = head
         self.batch, _, self.dim = head.sums_shape
-        self.image_step, self.column_step = block_shape(
+        self.image_step, self.column_step, self.tile_step = block_shape(
             head.maps[0].device, self.batch, head.locations, self.dim
         )
         # In the format of the products once, not once a block.
@@ -186,6 +221,10 @@ class _Blocks:
 
     def columns(self) -> Iterator[slice]:
         return _slices(self.dim, self.column_step)
+
+    def tiles(self, columns: slice) -> Iterator[slice]:
+        """Tiles of a block, counted from its first column."""
+        return _slices(columns.stop - columns.start, self.tile_step)
 
     def scratch(self, name: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Memory of this shape; what was in it under this name is lost."""
@@ -220,27 +259,54 @@ class _Blocks:
         size = self.head.locations * count * width
         return [row.narrow(0, start, size).view(-1, width) for row in kept]
 
-    def widen(self, images: slice, made: Sequence[Tensor]) -> list[Tensor]:
-        """A, B, C of a block as (images, N, columns) in the wide format."""
-        shape = images.stop - images.start, self.head.locations, made[0].shape[1]
+    def widen(self, images: slice, made: Sequence[Tensor], tile: slice) -> list[Tensor]:
+        """A, B, C of a tile as (images, N, columns) in the wide format."""
+        shape = images.stop - images.start, self.head.locations, tile.stop - tile.start
         if self.head.wide == self.head.compute:
-            return [t.view(shape) for t in made]
+            return [t[:, tile].view(shape) for t in made]
         return [
-            self.scratch(f"wide {i}", shape, self.head.wide).copy_(t.view(shape))
+            self.scratch(f"wide {i}", shape, self.head.wide).copy_(t[:, tile].view(shape))
             for i, t in enumerate(made)
         ]
 
-    def derivative(self, i: int, abc: Sequence[Tensor], g: Tensor) -> Tensor:
-        """dA, dB or dC of a block, (images * N, columns), from g (images, parts, 1, columns)."""
-        first, second, with_first, with_second = PARTNERS[i]
-        shape = abc[0].shape
-        factor = g[:, with_first]
-        if self.head.trilinear:
-            out = self.scratch("product", shape, self.head.wide)
-            factor = torch.addcmul(factor, g[:, 3], abc[second], out=out)
-        d = self.scratch("derivative", shape, self.head.wide)
-        torch.mul(abc[first], factor, out=d)
-        return d.addcmul_(g[:, with_second], abc[second]).view(-1, shape[-1])
+    def derivatives(
+        self, images: slice, made: Sequence[Tensor], g: Tensor, needed: Sequence[int]
+    ) -> dict[int, Tensor]:
+        """Those of dA, dB, dC (0, 1, 2) of a block that are needed, each (images * N, columns).
+
+        Args:
+            g: of the block, (images, parts, 1, columns).
+        """
+        found = {i: self.scratch(f"d {i}", made[i].shape, self.head.compute) for i in needed}
+        for tile in self.tiles(slice(0, made[0].shape[1])):
+            a, b, c = self.widen(images, made, tile)
+            g1, g2, g3, *g4 = g[..., tile].unbind(1)
+            out = {i: d[:, tile].view(a.shape) for i, d in found.items()}
+            if 0 in out or 1 in out:
+                factor = self._factor(g1, g4, c)
+                if 0 in out:
+                    self._combine(out[0], b, factor, g2, c)
+                if 1 in out:
+                    self._combine(out[1], a, factor, g3, c)
+            if 2 in out:
+                self._combine(out[2], a, self._factor(g2, g4, b), g3, b)
+        return found
+
+    def _factor(self, g: Tensor, g4: Sequence[Tensor], other: Tensor) -> Tensor:
+        """``g + g4 other``; there is no g4 without the trilinear part."""
+        if not g4:
+            return g
+        return torch.addcmul(g, g4[0], other, out=self.scratch("factor", other.shape, g.dtype))
+
+    def _combine(
+        self, out: Tensor, first: Tensor, factor: Tensor, g: Tensor, second: Tensor
+    ) -> None:
+        """``out = first factor + g second``, computed in the wide format."""
+        if out.dtype == first.dtype:
+            torch.mul(first, factor, out=out).addcmul_(g, second)
+            return
+        wide = torch.mul(first, factor, out=self.scratch("product", first.shape, first.dtype))
+        out.copy_(wide.addcmul_(g, second))
 
 
 def _slices(total: int, step: int) -> Iterator[slice]:

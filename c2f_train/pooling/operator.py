@@ -69,6 +69,7 @@ def _gradients(
     maps: list[Tensor],
     weights: list[Tensor],
     biases: list[Tensor],
+    p: Tensor,
     kept: Tensor,
     trilinear: bool,
     compute: torch.dtype,
@@ -76,7 +77,7 @@ def _gradients(
 ) -> list[Tensor]:
     head = Head(maps, weights, biases, trilinear, compute)
     with torch.autocast(g.device.type, enabled=False):
-        found = fused.gradients(head, g, kept if kept.numel() else None, needs)
+        found = fused.gradients(head, g, p, kept if kept.numel() else None, needs)
     return [g.new_empty(0) if t is None else t for t in found]
 
 
@@ -94,21 +95,21 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
     maps, weights, biases, ctx.trilinear, ctx.compute, _ = inputs
     # Nobody differentiates what is kept: no zeros of its size on the way back.
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*maps, *weights, *biases, output[1])
+    ctx.save_for_backward(*maps, *weights, *biases, *output)
 
 
 def _backward(ctx: Any, g: Tensor | None, _: Tensor | None) -> tuple[Any, ...]:
-    *inputs, kept = ctx.saved_tensors
+    *inputs, p, kept = ctx.saved_tensors
     needs = [need for three in ctx.needs_input_grad[:3] for need in three]
     if g is None or not any(needs):
         return *_threes([None] * 9), None, None, None
-    found = _gradients(g, *_threes(inputs), kept, ctx.trilinear, ctx.compute, needs)
+    found = _gradients(g, *_threes(inputs), p, kept, ctx.trilinear, ctx.compute, needs)
     needed = [t if need else None for t, need in zip(found, needs, strict=True)]
     return *_threes(needed), None, None, None
 
 
 def _save_twice(ctx: Any, inputs: tuple[Any, ...], **_: Any) -> None:
-    g, maps, weights, biases, _, ctx.trilinear, ctx.compute, ctx.needs = inputs
+    g, maps, weights, biases, _, _, ctx.trilinear, ctx.compute, ctx.needs = inputs
     ctx.save_for_backward(g, *maps, *weights, *biases)
 
 
@@ -122,7 +123,7 @@ def _backward_twice(ctx: Any, gradients: Sequence[Tensor]) -> tuple[Any, ...]:
         first = torch.autograd.grad(p, needed, g, create_graph=True)
     given = [t for t, need in zip(gradients, ctx.needs, strict=True) if need]
     found = torch.autograd.grad(first, [g, *inputs], given, allow_unused=True)
-    return found[0], *_threes(found[1:]), None, None, None, None
+    return found[0], *_threes(found[1:]), None, None, None, None, None
 
 
 def _threes(nine: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:

@@ -77,7 +77,7 @@ def test_equals_the_formula(
     l2: bool,
     trilinear: bool,
 ) -> None:
-    monkeypatch.setattr(fused, "block_shape", lambda *_: (2, 4))  # 3, 10 and 7 are no multiples
+    monkeypatch.setattr(fused, "block_shape", lambda *_: (2, 4, 3))  # 3, 10 and 7 are no multiples
     torch.manual_seed(1)
     pooling = with_biases(MultiLinearPooling(channels, dim, trilinear=trilinear, root=root, l2=l2))
     maps = random_maps(batch, channels, height, width)

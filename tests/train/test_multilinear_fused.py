@@ -61,7 +61,7 @@ sizes = st.integers(1, 5)
     channels=st.tuples(sizes, sizes, sizes),
     size=st.tuples(sizes, sizes),
     dim=st.integers(1, 9),
-    block=st.tuples(st.integers(1, 6), st.integers(1, 10)),
+    block=st.tuples(st.integers(1, 6), st.integers(1, 10), st.integers(1, 10)),
     trilinear=st.booleans(),
     keep=st.booleans(),
     layout=st.sampled_from([torch.contiguous_format, torch.channels_last]),
@@ -71,7 +71,7 @@ def test_sums_and_gradients_equal_the_plain_formula(
     channels: tuple[int, int, int],
     size: tuple[int, int],
     dim: int,
-    block: tuple[int, int],
+    block: tuple[int, int, int],
     trilinear: bool,
     keep: bool,
     layout: torch.memory_format,
@@ -94,7 +94,7 @@ def test_sums_and_gradients_equal_the_plain_formula(
 def test_first_and_second_derivatives(
     monkeypatch: pytest.MonkeyPatch, mode: Memory, trilinear: bool, root: str
 ) -> None:
-    monkeypatch.setattr(fused, "block_shape", lambda *_: (2, 2))
+    monkeypatch.setattr(fused, "block_shape", lambda *_: (2, 4, 2))
     torch.manual_seed(2)
     pooling = MultiLinearPooling((2, 3, 2), 3, trilinear=trilinear, memory=mode).double()
     maps = [torch.rand(3, c, 2, 1, dtype=torch.float64, requires_grad=True) for c in (2, 3, 2)]
@@ -307,11 +307,13 @@ def test_products_are_the_same_by_either_library(
 )
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_blocks_fit(device: str, batch: int, locations: int, dim: int) -> None:
-    images, columns = block_shape(torch.device(device), batch, locations, dim)
+    images, columns, tile = block_shape(torch.device(device), batch, locations, dim)
     assert 1 <= images <= batch
-    assert min(dim, fused.LEAST_COLUMNS) <= columns <= dim
+    assert min(dim, fused.LEAST_COLUMNS) <= tile <= columns <= dim
     limit = fused.CPU_BLOCK if device == "cpu" else fused.GPU_BLOCK
     assert images * locations * columns <= limit or columns == fused.LEAST_COLUMNS
+    if device == "cpu":
+        assert images * locations * tile <= fused.CPU_TILE or tile == fused.LEAST_COLUMNS
 
 
 def test_refusals() -> None:
