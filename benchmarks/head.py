@@ -248,7 +248,7 @@ def compare(sizes: Sizes, runs: int, clock: str) -> HeadBenchmark:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--runs", type=int, default=3, help="rounds")
+    parser.add_argument("--runs", type=int, default=5, help="rounds")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--channels", type=int, default=512)
     parser.add_argument("--dim", type=int, default=8192, help="d")

@@ -36,7 +36,7 @@ def fused_maps(layers: nn.Sequential, x: Tensor, taps: Sequence[int]) -> list[Te
         for position, layer, pools in _steps(layers):
             weight = layer.weight.to(kind)
             bias = None if layer.bias is None else layer.bias.to(kind)
-            x = _Fused.apply(x, weight, bias, layer, pools, torch.is_grad_enabled())  # type: ignore[no-untyped-call]
+            x = _Fused.apply(x, weight, bias, layer, pools, torch.is_grad_enabled())
             if position in taps:
                 taken.append(x)
     return taken
@@ -84,8 +84,18 @@ class _Fused(torch.autograd.Function):
         pools: bool,
         trained: bool,
     ) -> Tensor:
-        how = layer.padding, layer.stride, layer.dilation, layer.groups, "relu", [], ""
-        made: Tensor = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *how)
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x,
+            weight,
+            bias,
+            layer.padding,
+            layer.stride,
+            layer.dilation,
+            layer.groups,
+            "relu",
+            [],
+            "",
+        )
         ctx.layer, ctx.size = layer, made.shape
         if not trained:
             return max_pool(made) if pools else made
@@ -96,7 +106,7 @@ class _Fused(torch.autograd.Function):
         return made
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, made, *places = ctx.saved_tensors
         # What the activation does to the greatest of four it does to what is made of them.
@@ -108,9 +118,18 @@ class _Fused(torch.autograd.Function):
                 gradient, shaped, WINDOW, WINDOW, [0, 0], [1, 1], False, *places
             )
         layer = ctx.layer
-        how = layer.stride, layer.padding, layer.dilation, False, [0, 0], layer.groups
         found = torch.ops.aten.convolution_backward(
-            gradient, x, weight, [len(weight)], *how, ctx.needs_input_grad[:3]
+            gradient,
+            x,
+            weight,
+            [len(weight)],
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            False,  # nothing is transposed,
+            [0, 0],  # so no output padding
+            layer.groups,
+            ctx.needs_input_grad[:3],
         )
         return *found, None, None, None
 

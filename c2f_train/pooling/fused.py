@@ -26,8 +26,8 @@ from torch import Tensor
 from c2f_train.pooling.products import accumulate, project
 
 # Numbers in a block's projection, which keep a matrix product busy, and in a tile of it.
-CPU_BLOCK, GPU_BLOCK = 2**21, 2**22
-CPU_TILE = 2**19
+CPU_BLOCK, GPU_BLOCK = 2**20, 2**22
+CPU_TILE = 2**18
 # Rows that suffice for a fast matrix product on a CPU, and the fewest columns anywhere.
 CPU_ROWS, LEAST_COLUMNS = 2048, 64
 
