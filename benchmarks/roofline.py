@@ -28,6 +28,11 @@ class Peak:
     flops: dict[str, float]
     bandwidth: float
 
+    def best(self, other: Peak) -> Peak:
+        """The better of two measurements, figure by figure."""
+        flops = {kind: max(rate, other.flops[kind]) for kind, rate in self.flops.items()}
+        return Peak(flops, max(self.bandwidth, other.bandwidth))
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
