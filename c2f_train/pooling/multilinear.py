@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from c2f_data.errors import ConfigError
-from c2f_train.pooling.fused import Head, plain_sums
+from c2f_train.pooling.head import Head, plain_sums
 from c2f_train.pooling.operator import multilinear_sums
 
 EPSILON = 1e-7

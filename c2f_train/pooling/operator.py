@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.library import custom_op
 
 from c2f_train.pooling import fused
-from c2f_train.pooling.fused import Head
+from c2f_train.pooling.head import Head, plain_sums
 
 
 def multilinear_sums(head: Head, keep: bool) -> Tensor:
@@ -118,7 +118,7 @@ def _backward_twice(ctx: Any, gradients: Sequence[Tensor]) -> tuple[Any, ...]:
     with torch.enable_grad():
         g, *inputs = (t.detach().requires_grad_() for t in ctx.saved_tensors)
         maps, weights, biases = _threes(inputs)
-        p = fused.plain_sums(Head(maps, weights, biases, ctx.trilinear, ctx.compute))
+        p = plain_sums(Head(maps, weights, biases, ctx.trilinear, ctx.compute))
         needed = [t for t, need in zip(inputs, ctx.needs, strict=True) if need]
         first = torch.autograd.grad(p, needed, g, create_graph=True)
     given = [t for t, need in zip(gradients, ctx.needs, strict=True) if need]

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.own_training import PARTS, OwnTraining
 from benchmarks.plain_mlph import PlainTraining
 from benchmarks.roofline import Peak, Work
 from benchmarks.timing import this_machine
-from benchmarks.train import PARTS, OwnTraining, Sizes, TrainBenchmark, contestants, main, text
+from benchmarks.train import Sizes, TrainBenchmark, contestants, main, text
 from c2f_train.step import Batch
 
 TINY = Sizes(2, 32, 8, "vgg16", "cpu", 1, 0)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from c2f_data.errors import ConfigError
 from c2f_train.pooling import fused, products
-from c2f_train.pooling.fused import Head, block_shape, plain_sums
+from c2f_train.pooling.fused import block_shape
+from c2f_train.pooling.head import Head, plain_sums
 from c2f_train.pooling.multilinear import KEEP_AT_MOST, Memory, MultiLinearPooling
 from c2f_train.pooling.operator import multilinear_sums
 
