@@ -29,7 +29,7 @@ SPECIES = (
 
 
 def photograph(species: int, number: int) -> NDArray[np.uint8]:
-    """(96, 112, 3) uint8: a striped bird before a noisy background."""
+    """(96, 112, 3) uint8: a striped bird in uneven light before a noisy background."""
     random = np.random.default_rng([species, number])
     family, genus, kind = species // 4, species // 2 % 2, species % 2
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
@@ -39,8 +39,11 @@ def photograph(species: int, number: int) -> NDArray[np.uint8]:
     bird = far < size
     coarse = np.sin(2 * np.pi * (dy if genus else dx) / COARSE + random.uniform(0, 6))
     fine = np.sin(2 * np.pi * (dy if kind else dx) / FINE + random.uniform(0, 6))
-    pixels = random.normal(110, 12, (HEIGHT, WIDTH, 3))
-    pixels[bird] = 130 + random.normal(0, 6, (int(bird.sum()), 3))
+    # Without light of its own one picture would be a near-duplicate of another.
+    spots = Image.fromarray(random.uniform(60, 160, (4, 4)).astype(np.float32))
+    light = np.asarray(spots.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))[..., None]
+    pixels = light + random.normal(0, 12, (HEIGHT, WIDTH, 3))
+    pixels[bird] = (75 + light / 2 + random.normal(0, 6, pixels.shape))[bird]
     pattern = 45 * (np.sign(coarse)[..., None] * RED + np.sign(fine)[..., None] * BLUE)
     pixels[bird] += pattern[bird]
     return pixels.clip(0, 255).astype(np.uint8)

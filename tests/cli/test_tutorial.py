@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[tuple[str, ...]]:
-    lines = "".join(blocks("sh")).splitlines()
+    lines = "".join(blocks("sh")).replace("\\\n", "").splitlines()
     assert all(line.startswith("c2f ") for line in lines)
     return [tuple(shlex.split(line, comments=True)[1:]) for line in lines]
 
@@ -76,7 +76,7 @@ def test_the_tutorial_word_for_word(
 ) -> None:
     """The calibration finds the limits that the pictures were made with."""
     monkeypatch.chdir(tmp_path)
-    codes = walk(tmp_path, 20, {})
+    codes = walk(tmp_path, 60, {})
     captured = capsys.readouterr()
     assert set(codes) == {0}, captured.err
     result = json.loads((tmp_path / "c2f_workspace/folder/calibration/result.json").read_text())
