@@ -88,6 +88,7 @@ print(json.dumps({"torch": torch.__version__, "cuda": torch.version.cuda, "pytho
 check tests "$python" -m pytest -m gpu
 check head "$python" -m benchmarks.head --device cuda --runs 30 --json
 check train "$python" -m benchmarks.train --device cuda --rounds 7 --json
+check train-compiled "$python" -m benchmarks.train --device cuda --rounds 7 --compile --json
 check head-batch32 "$python" -m benchmarks.head --device cuda --runs 30 --batch 32 --json
 
 if [ -n "$cub" ]; then

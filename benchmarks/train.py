@@ -51,7 +51,12 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Of a step. ``workers``: threads (c2f) or processes (plain) that load beside the network."""
+    """Of a step, and how it is run.
+
+    Attributes:
+        workers: threads (c2f) or processes (plain) that load beside the network.
+        compile: c2f's trunk and head by torch.compile.
+    """
 
     batch: int
     side: int
@@ -60,6 +65,7 @@ class Sizes:
     device: str
     threads: int
     workers: int
+    compile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,7 @@ def contestants(
             batch_size=sizes.batch,
             precision=kind,
             workers=sizes.workers,
+            compile=sizes.compile,
         )
         run = open_run(shards, config, folder / kind, device, Silent())
         twin = plain_twin(run.model, sizes.dim)
@@ -212,7 +219,8 @@ def text(found: TrainBenchmark) -> Iterator[str]:
     sizes = found.sizes
     yield (
         f"{sizes.backbone}, {sizes.side} px, d = {sizes.dim}, batch {sizes.batch}, {sizes.device}, "
-        f"{sizes.threads} threads, {found.rounds} rounds; torch {found.torch}"
+        f"{sizes.threads} threads, {found.rounds} rounds{', compiled' if sizes.compile else ''}; "
+        f"torch {found.torch}"
     )
     yield "\n| | images a second | against plain PyTorch | of the roofline |\n|---|---|---|---|"
     for kind in FORMATS:
@@ -244,6 +252,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--compile", action="store_true", help="c2f by torch.compile")
     given = parser.parse_args(words)
     cuda = pick_device(given.device).type == "cuda"
     given.steps, given.batch = given.steps or (12 if cuda else 1), given.batch or (8 if cuda else 4)
@@ -258,7 +267,16 @@ def main(words: Sequence[str] | None = None) -> None:
     given = parse(words)
     torch.set_num_threads(given.threads)
     device = pick_device(given.device).type
-    sizes = Sizes(given.batch, given.side, given.dim, "vgg16", device, given.threads, given.workers)
+    sizes = Sizes(
+        given.batch,
+        given.side,
+        given.dim,
+        "vgg16",
+        device,
+        given.threads,
+        given.workers,
+        given.compile,
+    )
     found = measure(sizes, given.rounds, given.steps)
     if given.json:
         print(json.dumps(asdict(found), indent=2))
