@@ -43,6 +43,7 @@ def test_a_dry_run_prints_every_command_and_runs_none(tmp_path: Path) -> None:
         "tests",
         "head",
         "train",
+        "train-compiled",
         "head-batch32",
         "calibration",
         "calibration-relative",
