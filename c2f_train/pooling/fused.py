@@ -55,7 +55,7 @@ def sums(head: Head, kept: Tensor | None) -> Tensor:
         for columns in blocks.columns():
             places = None if kept is None else blocks.kept(images, columns, kept)
             made = blocks.project(columns, rows, places)
-            for tile in blocks.tiles(columns):
+            for tile in blocks.tiles(made):
                 a, b, c = blocks.widen(images, made, tile)
                 product = blocks.scratch("product", a.shape, head.wide)
                 out = p[images, :, columns][..., tile]
@@ -168,9 +168,9 @@ class _Blocks:
     def columns(self) -> Iterator[slice]:
         return _slices(self.dim, self.column_step)
 
-    def tiles(self, columns: slice) -> Iterator[slice]:
-        """Tiles of a block, counted from its first column."""
-        return _slices(columns.stop - columns.start, self.tile_step)
+    def tiles(self, made: Sequence[Tensor]) -> Iterator[slice]:
+        """Tiles of a block's projections, counted from its first column."""
+        return _slices(made[0].shape[1], self.tile_step)
 
     def scratch(self, name: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Memory of this shape; what was in it under this name is lost."""
@@ -224,7 +224,7 @@ class _Blocks:
             g: of the block, (images, parts, 1, columns).
         """
         found = {i: self.scratch(f"d {i}", made[i].shape, self.head.compute) for i in needed}
-        for tile in self.tiles(slice(0, made[0].shape[1])):
+        for tile in self.tiles(made):
             a, b, c = self.widen(images, made, tile)
             g1, g2, g3, *g4 = g[..., tile].unbind(1)
             out = {i: d[:, tile].view(a.shape) for i, d in found.items()}

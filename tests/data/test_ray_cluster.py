@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,6 +107,14 @@ def gone(process: int) -> bool:
         return True
 
 
+def soon(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether it comes true within that time."""
+    until = time.monotonic() + seconds
+    while not (now := condition()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return now
+
+
 def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     engine = RayEngine(address="127.0.0.1:1")
     with pytest.raises(ConfigError, match="no Ray cluster at"):
@@ -173,10 +182,7 @@ def test_ctrl_c_ends_what_is_out(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         write_shards(index, levels(), SPEC, folder, engine=ENGINE, progress=interrupt)
-    until = time.monotonic() + 20
-    while building() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not building()
+    assert soon(lambda: not building(), 20)
     assert not list(folder.glob(".tmp-*"))
     assert 1 <= len(finished(folder)) < 8
     assert not (folder / "manifest.json").exists()
@@ -206,10 +212,7 @@ def test_the_process_that_speaks_to_ray_ends(tmp_path: Path, which: str) -> None
     # Raylet, workers and the rest of the first cluster.
     assert len(cluster) > 3
     # A raylet's agents notice its end on their next round.
-    until = time.monotonic() + 90
-    while not all(map(gone, cluster)) and time.monotonic() < until:
-        time.sleep(0.5)
-    assert all(map(gone, cluster))
+    assert soon(lambda: all(map(gone, cluster)), 90)
 
 
 def test_a_node_that_dies(tmp_path: Path) -> None:
