@@ -111,7 +111,10 @@ def _fill(
     needed = [i for i in range(3) if of_maps[i] is not None or of_weights[i] is not None]
     for images in blocks.images():
         rows = blocks.rows(images)
-        totals = [r.new_zeros(r.shape, dtype=head.wide) for r in rows]
+        totals = [
+            None if m is None else r.new_zeros(r.shape, dtype=head.wide)
+            for m, r in zip(of_maps, rows, strict=True)
+        ]
         for columns in blocks.columns():
             made = (
                 blocks.project(columns, rows)
@@ -122,10 +125,10 @@ def _fill(
             for i, d in found.items():
                 if (weight := of_weights[i]) is not None:
                     accumulate(weight[columns], d.t(), rows[i])
-                if of_maps[i] is not None:
-                    accumulate(totals[i], d, blocks.weights[i][columns])
+                if (total := totals[i]) is not None:
+                    accumulate(total, d, blocks.weights[i][columns])
         for gradient, total in zip(of_maps, totals, strict=True):
-            if gradient is not None:
+            if gradient is not None and total is not None:
                 target = gradient[images].movedim(1, -1)
                 target.copy_(total.view(target.shape))
 
