@@ -152,11 +152,13 @@ def _config(o: dict[str, Any], place: Place) -> ReproduceConfig:
     from c2f_train.config import TrainConfig
     from c2f_train.device import pick_precision
     from c2f_train.reproduction.settings import TABLE, ReproduceConfig
+    from c2f_train.training_defaults import absolute_weights
 
     fit = o["fit"] or USUAL_FIT.get(o["dataset"], "shorter")
     shared = {
         "backbone": o["backbone"],
-        "weights": o["weights"],
+        # However the file is named, a second call finds the runs of the first.
+        "weights": o["weights"] and absolute_weights(o["weights"]),
         "taps": names(o["taps"]),
         "fit": fit,
         "seed": o["seed"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,7 +65,9 @@ def test_from_images_to_the_table_beside_the_papers(
         "With bounding boxes or part locations, a run saw"
     )
 
-    again = c2f(*words, "--crop", "bbox", "--json")
+    # The same file by another name is the same file.
+    near = [os.path.relpath(word) if str(word).endswith(".safetensors") else word for word in words]
+    again = c2f(*near, "--crop", "bbox", "--json")
     assert again.code == 0, again.err
     assert "Training" not in again.err
     assert again.json["dataset"] == "cub"
