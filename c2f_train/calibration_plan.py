@@ -18,6 +18,7 @@ from c2f_data.resample import (
     ResolutionSweep,
     input_cap,
 )
+from c2f_data.sources.request import other_images
 from c2f_data.splits import Evaluation, make_evaluation
 from c2f_train.answering import Classifier
 from c2f_train.backbones import Backbone, build_backbone, default_input_size
@@ -86,6 +87,7 @@ def make_plan(index: DatasetIndex, config: CalibrateConfig, device: torch.device
     backbone: Backbone | None = None
     loaded: tuple[Classifier, ...] = ()
     taps: tuple[str, ...]
+    other: str | None = None
     external = _external(index, config, device)
     kind = config.classifier if external else _own_kind(config, device)
     if external is not None:
@@ -99,6 +101,7 @@ def make_plan(index: DatasetIndex, config: CalibrateConfig, device: torch.device
         name, source, taps = backbone.name, backbone.source, backbone.taps
     else:
         loaded, meta = loaded_classifier(Path(kind), index, evaluation)
+        other = other_images(meta.crop, index.crop)
         spec = meta.spec.after(config.reduction)
         name, source, taps = meta.backbone, meta.weights, meta.taps
     precision = pick_precision(config.precision, device)
@@ -133,7 +136,7 @@ def make_plan(index: DatasetIndex, config: CalibrateConfig, device: torch.device
         backbone=backbone,
         loaded=loaded,
         key=_key(index, config, protocol, external.key if external else None),
-        notes=_notes(external, config),
+        notes=_notes(external, config) + ((f"The classifier was {other}.",) if other else ()),
         external=external is not None,
     )
 

@@ -22,6 +22,7 @@ from c2f_data.calibration import LevelResolution
 from c2f_data.errors import ArtefactError
 from c2f_data.provenance import Provenance
 from c2f_data.resample import ResampleSpec
+from c2f_data.sources.request import CROPS
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.backbones import RANDOM, Backbone, build_backbone
 from c2f_train.config import TrainConfig
@@ -30,9 +31,9 @@ from c2f_train.model_card import CARD, card
 from c2f_train.results import LevelAccuracy
 
 SCHEMA = "c2f-model"
-SCHEMA_VERSION = 2
-# Version 1 lacks what has a default in ModelMeta.
-FIRST_VERSION = 1
+SCHEMA_VERSION = 3
+# Earlier versions lack some of what has a default in ModelMeta.
+EARLIER_VERSIONS = (1, 2)
 # A million classes take about 100 MB; a damaged or hostile file must not fill the memory.
 MOST_JSON_BYTES = 256 * 2**20
 MOST_DIM = 2**20
@@ -61,6 +62,8 @@ class ModelMeta:
         metrics: test accuracy of each trained level at its own resolution; empty: not known.
         recipe: all settings of the training; None for a calibration's classifier.
         provenance: of the training.
+        crop: what the training images were cut to, and what those that it judges have to be cut to:
+            ``none``, ``bbox`` or ``parts``; None: not known.
     """
 
     backbone: str
@@ -82,6 +85,7 @@ class ModelMeta:
     metrics: tuple[LevelAccuracy, ...] = ()
     recipe: TrainConfig | None = None
     provenance: Provenance | None = None
+    crop: str | None = None
 
     def hierarchy(self) -> Taxonomy:
         """The classifiers' hierarchy. Raises TaxonomyError if it contradicts itself."""
@@ -121,10 +125,10 @@ def _tensors(model: HierarchicalClassifier) -> dict[str, Tensor]:
 
 
 def read_meta(folder: Path) -> ModelMeta:
-    """Read model.json, of this version or the first.
+    """Read model.json, of this version or an earlier one.
 
     Raises:
-        ArtefactError: absent, damaged, of another version, or with numbers beyond reason.
+        ArtefactError: absent, damaged, of another version, or with values beyond reason.
     """
     path = folder / MODEL_JSON
     meta = read_json(
@@ -137,11 +141,13 @@ def read_meta(folder: Path) -> ModelMeta:
                 f"{path}: {name} = {value}, outside {least} .. {most}",
                 "The file was changed; train again.",
             )
+    if meta.crop not in (None, *CROPS):
+        raise ArtefactError(f"{path}: no crop {meta.crop!r}", "The file was changed; train again.")
     return meta
 
 
 def _readable_version(path: Path) -> int:
-    """The version to read a file as: the first where the file says so, else the present one."""
+    """The version to read a file as: an earlier one where the file says so, else the present."""
     try:
         if path.stat().st_size > MOST_JSON_BYTES:
             raise ArtefactError(f"{path}: too large for a {MODEL_JSON}", "Train again.")
@@ -149,7 +155,7 @@ def _readable_version(path: Path) -> int:
     except (OSError, ValueError, RecursionError):
         return SCHEMA_VERSION  # read_json says what is wrong
     found = data.get("schema_version") if isinstance(data, dict) else None
-    return FIRST_VERSION if found == FIRST_VERSION else SCHEMA_VERSION
+    return next((each for each in EARLIER_VERSIONS if each == found), SCHEMA_VERSION)
 
 
 def load_models(folder: Path) -> tuple[tuple[HierarchicalClassifier, ...], ModelMeta]:

@@ -116,6 +116,7 @@ def _meta(trainer: Trainer, backbone: Backbone) -> ModelMeta:
         train_fingerprint=trainer.train_fingerprint(),
         folds=trainer.evaluation.n_folds,
         seed=trainer.seed,
+        crop=trainer.index.crop,
     )
 
 

@@ -131,6 +131,7 @@ def model_meta(run: Run, result: RunResult) -> ModelMeta:
         provenance=replace(
             result.provenance, command=tuple(map(_last_part, result.provenance.command))
         ),
+        crop=result.crop,
     )
 
 

@@ -62,6 +62,8 @@ class ModelExport:
         batch: B; None: any.
         outputs: finest first, in the order of the graph's outputs.
         preprocessing: from a picture to those images; the normalisation is inside the graph.
+        crop: what that picture has to be cut to before, see
+            :class:`c2f_train.checkpoint.ModelMeta`.
         weights: SHA-256 of the tensors that were exported.
     """
 
@@ -77,6 +79,7 @@ class ModelExport:
     weights: str
     check: Check
     provenance: Provenance
+    crop: str | None = None
 
 
 def export_model(
@@ -141,6 +144,7 @@ def export_model(
         weights=sha256_file(folder / MODEL_FILE),
         check=check,
         provenance=collect(device="cpu", seed=meta.seed),
+        crop=meta.crop,
     )
     record = out.with_name(f"{out.name}.json")
     write_json(record, result, schema=SCHEMA, version=SCHEMA_VERSION)
@@ -218,7 +222,7 @@ def _texts(meta: ModelMeta, outputs: Sequence[Output]) -> dict[str, str]:
     side = {"fit": meta.spec.fit, "enlarge_to": meta.spec.enlarge_to, "crop": meta.spec.crop}
     return {
         "c2f_labels": json.dumps(names, ensure_ascii=False),
-        "c2f_input": json.dumps({"pixels": "uint8 RGB", **side}),
+        "c2f_input": json.dumps({"pixels": "uint8 RGB", **side, "cut_to": meta.crop}),
     }
 
 

@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from c2f_data.export.markdown import plain, table, yaml_block
+from c2f_data.sources.request import LEFT, WHOLE
 from c2f_train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -80,8 +81,22 @@ def _described(meta: ModelMeta) -> str:
         f"One network with one classifier for each of {len(meta.trained)} of "
         f"{len(meta.levels)} levels (classes: {counts}). It takes RGB images of "
         f"{meta.spec.crop} x {meta.spec.crop} px, cut from the centre of an image that was brought "
-        f"to {meta.spec.enlarge_to} px ({meta.spec.fit}), and normalises them itself."
+        f"to {meta.spec.enlarge_to} px ({meta.spec.fit}), and normalises them itself. "
+        f"{_expected(meta)}"
     )
+
+
+def _expected(meta: ModelMeta) -> str:
+    """What an image has to show."""
+    if meta.crop in LEFT:
+        return (
+            f"**It was trained on images cut to {LEFT[meta.crop]}.** Cut an image to its object "
+            "in the same way first: a whole one is out of its distribution. All resolutions in "
+            "px are those of the cut image."
+        )
+    if meta.crop == WHOLE:
+        return "It was trained on whole images."
+    return "Whether its training images were whole or cut to the object was not recorded."
 
 
 def _use(meta: ModelMeta) -> str:
@@ -135,6 +150,11 @@ def _limits(meta: ModelMeta) -> str:
     untrained = [level for level in meta.levels if level not in meta.trained]
     if untrained:
         limits.append(f"- The classifiers of {plain(', '.join(untrained))} were not trained.")
+    if meta.crop in LEFT:
+        limits.append(
+            "- Whole images, of which the object is a part, were not measured: the accuracy is "
+            f"that of images cut to {LEFT[meta.crop]}."
+        )
     limits.append(
         "- The accuracy is that of images like the test images; other cameras, places and seasons "
         "were not measured."

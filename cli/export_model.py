@@ -9,6 +9,7 @@ import click
 
 from c2f_data.errors import ArtefactError, C2FError
 from c2f_data.open_dataset import DatasetChoice, current_dataset
+from c2f_data.sources.request import LEFT
 
 from .console import Console, print_json
 from .options import common_options, option, workspace_of
@@ -109,6 +110,8 @@ def export_model(**o: Any) -> None:
         f"largest logit {check.largest:.2g} ({check.random} random and {check.real} real images, "
         f"{check.runtime})."
     )
+    if done.crop in LEFT:
+        console.note(f"It expects images cut to {LEFT[done.crop]}, as it was trained on.")
     labels = out.with_name(done.outputs[0].labels)
     more = " --fit squash" * (done.preprocessing.fit == "squash")
     more += " --trust-classifier" * (o["target"] == "torch-export")

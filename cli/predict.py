@@ -70,6 +70,8 @@ def predict(**o: Any) -> int:
         folder, device=o["device"], precision=o["precision"], confidence=o["confidence"]
     )
     console.note(f"Model: {predictor.folder}")
+    for warning in predictor.warnings:
+        console.warn(warning)
     images = named_images(o["images"])
     if o["sequence"]:
         answers = predictor.sequence(images, top_k=o["top_k"], workers=o["workers"])
@@ -114,6 +116,8 @@ def _writer(o: dict[str, Any], predictor: Predictor) -> Writer:
             "levels": levels,
             "confidence": predictor.confidence,
             "guarantees": predictor.guarantees,
+            "crop": predictor.network.meta.crop,
+            "warnings": predictor.warnings,
             "sequence": o["sequence"],
         }
     )

@@ -85,6 +85,8 @@ def serve(**o: Any) -> int:
     predictor = Predictor.load(
         folder, device=o["device"], precision=o["precision"], confidence=o["confidence"]
     )
+    for warning in predictor.warnings:
+        console.warn(warning)
     hosts = tuple(dict.fromkeys([*LOOPBACK, o["host"], *o["allow_host"]]))
     _warm_up(predictor)
     app = make_app(predictor, name=folder.name, limits=limits, hosts=hosts)

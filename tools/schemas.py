@@ -169,6 +169,8 @@ OBJECTS: dict[str, list[Any]] = {
             "levels": list[LevelResolution],
             "confidence": float,
             "guarantees": list[Guarantee],
+            "crop": str | None,
+            "warnings": list[str],
             "sequence": bool,
             "images": list[Prediction],
             "count": int,
@@ -183,6 +185,8 @@ OBJECTS: dict[str, list[Any]] = {
             "levels": list[LevelResolution],
             "confidence": float,
             "guarantees": list[Guarantee],
+            "crop": str | None,
+            "warnings": list[str],
             "limits": LIMITS,
         }
     ],

@@ -19,11 +19,25 @@ PARTS = "parts"
 CROPS = (WHOLE, BOX, PARTS)
 # What a data set must have for a crop.
 NEEDED = {BOX: "bounding boxes", PARTS: "part locations"}
+# What is left of an image after it.
+LEFT = {BOX: "their bounding boxes", PARTS: "boxes around their visible parts"}
 
 
 def annotated(crop: str | None) -> str:
     """What stands behind the name of a system whose images were cut; empty where they weren't."""
     return f", with {NEEDED[crop]}" if crop in NEEDED else ""
+
+
+def other_images(trained: str | None, own: str | None) -> str | None:
+    """That a model was trained on images of another crop than those at hand; None: it wasn't.
+
+    Args:
+        trained, own: crops; None: not known, which is like any.
+    """
+    if trained is None or own is None or trained == own:
+        return None
+    before, here = (f"cut to {LEFT[c]}" if c in LEFT else "whole" for c in (trained, own))
+    return f"trained on images that were {before}, and these are {here}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from c2f_data.errors import ArtefactError
 from c2f_data.index import TEST, TRAIN
 from c2f_data.provenance import collect
 from c2f_data.shards.reader import ShardReader
+from c2f_data.sources.request import other_images
 from c2f_train.checkpoint import MODEL_FILE, ModelMeta, load_models, read_meta
 from c2f_train.evaluate import level_resolutions
 from c2f_train.evaluation.answers import Answers, read_answers, write_answers
@@ -160,6 +161,9 @@ def _warnings(work: _Work) -> tuple[str, ...]:
             "these are not the shards that the run was trained on: a level may have another "
             "resolution"
         )
+    other = other_images(work.run.crop, manifest.crop)
+    if other is not None:
+        found.append(f"the run was {other}")
     if work.split == TEST and not _same_training_images(work):
         found.append(
             "the run was trained on other images than the train images of these shards: some of "

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from c2f_data.artefacts import sha256_file
 from c2f_data.calibration import LevelResolution
 from c2f_data.errors import ArtefactError, C2FError
+from c2f_data.sources.request import LEFT
 from c2f_data.taxonomy import Taxonomy
 from c2f_train.checkpoint import MODEL_FILE, MODEL_JSON, ModelMeta, load_models
 from c2f_train.config import Precision
@@ -78,6 +79,16 @@ class Network:
         return self.meta.resolutions or tuple(
             LevelResolution(name, self.taxonomy.count(name), None, native=True)
             for name in self.taxonomy.levels
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its images have to be, where that is not any photograph; one line each."""
+        if self.meta.crop not in LEFT:
+            return ()
+        return (
+            f"the model was trained on images cut to {LEFT[self.meta.crop]}; whole images are out "
+            "of its distribution, and nothing is promised of them: cut each to its object first",
         )
 
     @torch.inference_mode()

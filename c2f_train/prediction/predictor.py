@@ -115,6 +115,11 @@ class Predictor:
             return ()
         return tuple(each.guarantee(self.confidence, fit.images) for each in fit.conditions)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is to be known before an answer is believed, whatever the image; one line each."""
+        return self.network.warnings
+
     def predict(
         self,
         images: ImageLike | Iterable[ImageLike],

@@ -73,6 +73,8 @@ def about_model(predictor: Predictor, name: str, limits: Limits) -> dict[str, ob
         "levels": predictor.network.levels,
         "confidence": predictor.confidence,
         "guarantees": predictor.guarantees,
+        "crop": predictor.network.meta.crop,
+        "warnings": predictor.warnings,
         "limits": {
             "bytes": limits.bytes,
             "pixels": limits.pixels,

@@ -39,6 +39,8 @@ async function start() {
     `Model ${model.name}. A node is named from a confidence of ${model.confidence} on. ` +
     `Trained at: ${model.levels.map((l) => `${l.name} ${l.native ? "native" : `${l.resolution} px`}`).join(", ")}.`;
   $("about").title = levels.join("; ");
+  $("caution").textContent = model.warnings.map(sentence).join(" ");
+  $("caution").hidden = !model.warnings.length;
 }
 
 async function take(file) {

@@ -85,7 +85,8 @@ class Told:
     """A predictor that answers with what it was asked, and a socket."""
 
     folder = Path("a model")
-    network = SimpleNamespace(levels=())
+    network = SimpleNamespace(levels=(), meta=SimpleNamespace(crop="none"))
+    warnings = ()
     confidence = 0.9
     guarantees = ()
 

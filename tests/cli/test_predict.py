@@ -107,6 +107,20 @@ def test_lines_for_people_are_on_stdout_and_the_rest_is_not(c2f: CommandLine, ph
     assert "no species: that takes 24 px, and 12 px are usable" in low.out
 
 
+def test_a_model_of_cut_images_says_so_once(c2f: CommandLine, photos: Path) -> None:
+    plain = c2f("predict", photos, "--json", "--quiet")
+    assert (plain.err, plain.json["crop"], plain.json["warnings"]) == ("", "none", [])
+    path = c2f.workspace / "folder" / "runs" / "one" / "model" / "model.json"
+    meta = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(meta | {"crop": "bbox"}), encoding="utf-8")
+    cut = c2f("predict", photos, "--json", "--quiet")
+    (warning,) = predictor(c2f).warnings
+    assert cut.err == f"Warning: {warning}\n"
+    assert "images cut to their bounding boxes; whole images are out of" in warning
+    assert (cut.json["crop"], cut.json["warnings"]) == ("bbox", [warning])
+    assert cut.json["images"] == plain.json["images"]
+
+
 def test_what_can_not_be_read_is_skipped_and_the_code_is_1(
     c2f: CommandLine, photos: Path, tmp_path: Path
 ) -> None:

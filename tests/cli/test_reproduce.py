@@ -74,8 +74,9 @@ def test_from_images_to_the_table_beside_the_papers(
     assert len(again.json["rows"]) == 2 + 7 + 2 + 2
     assert again.json["provenance"]["command"]
     for folder, crop in (("cub", "none"), ("crop-bbox/cub", "bbox")):
-        run = c2f.workspace / folder / "runs/bcnn-32px-stage1-seed0/run.json"
-        assert json.loads(run.read_text(encoding="utf-8"))["crop"] == crop
+        run = c2f.workspace / folder / "runs/bcnn-32px-stage1-seed0"
+        for file in ("run.json", "model/model.json"):
+            assert json.loads((run / file).read_text(encoding="utf-8"))["crop"] == crop
 
 
 def test_a_dry_run_lists_the_steps_and_does_nothing(

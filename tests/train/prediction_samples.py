@@ -68,6 +68,7 @@ def make_model(
     trained: tuple[str, ...] | None = None,
     resolutions: bool = True,
     seed: int = 0,
+    crop: str | None = None,
 ) -> Path:
     """A saved model with random numbers in it: whatever it answers, it answers consistently."""
     counts = [len(names) for names in taxonomy.names]
@@ -87,6 +88,7 @@ def make_model(
         train_fingerprint="",
         folds=1,
         seed=seed,
+        crop=crop,
     )
     save_models(folder, [model], meta)
     return folder

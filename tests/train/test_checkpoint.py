@@ -111,6 +111,19 @@ def test_a_file_of_the_first_version_is_read(folder: Path) -> None:
         load_models(folder)
 
 
+def test_a_file_of_before_crops_were_recorded_is_read(folder: Path) -> None:
+    save_models(folder, [tiny_model()], replace(META, crop="parts"))
+    assert read_meta(folder).crop == "parts"
+    path = folder / "model.json"
+    data = json.loads(path.read_text()) | {"schema_version": 2}
+    del data["crop"]
+    path.write_text(json.dumps(data))
+    assert read_meta(folder) == replace(META, crop=None)
+    edit_meta(folder, crop="circle")
+    with pytest.raises(ArtefactError, match=r"model\.json: no crop 'circle'"):
+        read_meta(folder)
+
+
 def test_a_folder_of_something_else_is_refused(folder: Path, tmp_path: Path) -> None:
     edit_meta(folder, schema="c2f-run")
     with pytest.raises(ArtefactError, match=r"model\.json: not a c2f-model file"):

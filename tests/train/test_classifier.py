@@ -14,6 +14,7 @@ from c2f_data.errors import ArtefactError, ConfigError
 from c2f_data.index import DatasetIndex
 from c2f_train import calibration_plan, checkpoint
 from c2f_train.calibrate import CalibrateConfig, calibrate
+from c2f_train.calibration_plan import make_plan
 from c2f_train.checkpoint import read_meta
 from c2f_train.classifier import choose_kind, recipe_for
 from c2f_train.finetune import FROM_SCRATCH, PRETRAINED
@@ -80,6 +81,18 @@ def test_a_saved_classifier_measures_the_test_images(index: DatasetIndex, tmp_pa
     assert result.curves == first.curves
     assert result.protocol.classifier == str(saved)
     assert (result.protocol.backbone, result.protocol.spec) == ("stripes", first.protocol.spec)
+
+
+def test_a_classifier_of_other_crops_is_said(index: DatasetIndex, tmp_path: Path) -> None:
+    saved = classifier_of(index, "test", tmp_path / "first")
+    assert read_meta(saved).crop == "none"
+    config = replace(CONFIG, images="test", classifier=str(saved))
+    assert make_plan(index, config, CPU).notes == ()
+    (note,) = make_plan(replace(index, crop="parts"), config, CPU).notes
+    assert note == (
+        "The classifier was trained on images that were whole, and these are cut to boxes around "
+        "their visible parts."
+    )
 
 
 def test_a_saved_classifier_does_not_measure_what_it_may_have_seen(

@@ -308,6 +308,17 @@ def test_other_shards_of_the_same_images_are_said(run: Path, tmp_path: Path) -> 
     assert result.score("genus", "genus").top1 == result.score("genus", "family").top1  # type: ignore[union-attr]
 
 
+def test_images_of_another_crop_are_said(run: Path, shards: Path) -> None:
+    path = run / "run.json"
+    for crop, said in (("bbox", True), ("none", False), (None, False)):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"crop": crop}))
+        warnings = evaluate(run, ShardReader(shards), COMPUTE, Silent()).warnings
+        assert warnings == (
+            ("the run was trained on images that were cut to their bounding boxes, and these are "
+             "whole",) if said else ()
+        )  # fmt: skip
+
+
 def test_scores_that_are_no_numbers_and_unknown_splits_are_refused(run: Path, shards: Path) -> None:
     with pytest.raises(ConfigError, match="no split 'val'"):
         evaluate(run, ShardReader(shards), COMPUTE, Silent(), split="val")

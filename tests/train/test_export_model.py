@@ -30,7 +30,7 @@ SMALL = replace(META, spec=ResampleSpec.for_input(32))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_models(tmp_path / "model", [tiny_model()], META)
+    save_models(tmp_path / "model", [tiny_model()], replace(META, crop="bbox"))
     return tmp_path / "model"
 
 
@@ -77,6 +77,7 @@ def test_a_program_of_torch_export_runs_alone(folder: Path, tmp_path: Path) -> N
     labels = json.loads(said["c2f_labels"])
     assert labels["genus"] == list(META.hierarchy().names[1])
     assert json.loads(said["c2f_input"])["crop"] == 64
+    assert json.loads(said["c2f_input"])["cut_to"] == "bbox"
     assert (done.batch, done.check.runtime.split()[0]) == (2, "torch")
 
 
@@ -91,6 +92,7 @@ def test_what_lies_beside_the_file(folder: Path, tmp_path: Path) -> None:
     assert done.weights == sha256_file(folder / "model.safetensors")
     assert (done.check.random, done.check.real, done.batch) == (6, 3, None)
     assert done.check.largest > 0
+    assert done.crop == "bbox"
     assert [(o.level, o.classes) for o in done.outputs] == [
         ("species", 8),
         ("genus", 4),

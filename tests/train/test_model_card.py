@@ -43,6 +43,15 @@ def test_a_model_json_without_the_later_fields_has_a_card() -> None:
     assert "model-index" not in text
 
 
+def test_what_an_image_has_to_be_cut_to_is_said(whole: Path) -> None:
+    assert "It was trained on whole images." in (whole / "model" / "README.md").read_text()
+    assert "was not recorded" in card(META)
+    boxes, parts = (card(replace(META, crop=crop)) for crop in ("bbox", "parts"))
+    assert "trained on images cut to their bounding boxes.** Cut an image to its object" in boxes
+    assert "is that of images cut to their bounding boxes." in boxes.split("## Limits")[1]
+    assert "trained on images cut to boxes around their visible parts" in parts
+
+
 def test_its_lines_load_the_model(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

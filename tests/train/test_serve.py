@@ -23,6 +23,7 @@ from train_samples import stripes
 from c2f_data.artefacts import to_plain
 from c2f_data.errors import ConfigError
 from c2f_train.predict import Predictor
+from c2f_train.serve.app import about_model
 from c2f_train.serve.guard import host_name
 from c2f_train.serve.limits import Limits
 
@@ -76,6 +77,17 @@ def test_the_model_is_described_without_a_path(client: Client, predictor: Predic
     assert [level["name"] for level in told["levels"]] == ["family", "genus", "species"]
     assert told["limits"]["bytes"] == SMALL.bytes
     assert str(predictor.folder) not in str(told)
+    assert (told["crop"], told["warnings"]) == (None, [])
+
+
+def test_what_images_have_to_be_cut_to_is_told(tmp_path: Path) -> None:
+    cut = Predictor.load(make_model(tmp_path / "model", crop="parts"))
+    told = about_model(cut, "cut", SMALL)
+    assert told["crop"] == "parts"
+    assert told["warnings"] == list(cut.warnings)
+    assert "cut to boxes around their visible parts" in cut.warnings[0]
+    script = (files("c2f_train.serve") / "page.js").read_text(encoding="utf-8")
+    assert "model.warnings" in script
 
 
 def test_the_api_is_that_of_the_schemas(client: Client) -> None:
