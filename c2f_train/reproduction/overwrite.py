@@ -8,7 +8,6 @@ from pathlib import Path
 
 from c2f_data.artefacts import disk_error
 from c2f_data.open_dataset import open_dataset
-from c2f_data.sources.request import WHOLE
 from c2f_train.backbones import build_backbone
 from c2f_train.reproduction.place import Place
 from c2f_train.reproduction.settings import ReproduceConfig
@@ -26,7 +25,7 @@ def deletions(config: ReproduceConfig, place: Place) -> tuple[Path, ...]:
 
 
 def _own(config: ReproduceConfig, place: Place) -> Iterator[Path]:
-    for crop in dict.fromkeys((WHOLE, config.crop)):
+    for crop in config.crops:
         folder = place.cropped(crop).folder()
         for entry in config.entries(crop):
             yield folder.run(entry.name)
@@ -41,7 +40,7 @@ def begin_anew(config: ReproduceConfig, place: Place) -> None:
             nothing was deleted.
         ArtefactError: the disk refused.
     """
-    for crop in dict.fromkeys((WHOLE, config.crop)):
+    for crop in config.crops:
         own = place.cropped(crop)
         index, _, _ = open_dataset(own.workspace, own.choice)
         config.by_hand(index.taxonomy.levels)

@@ -83,6 +83,11 @@ class ReproduceConfig:
         """1: only the classifiers are trained; 2: then everything."""
         return 2 if self.train.stage2_epochs else 1
 
+    @property
+    def crops(self) -> tuple[str, ...]:
+        """Whole images, and those of the crop where there is one."""
+        return tuple(dict.fromkeys((WHOLE, self.crop)))
+
     def entries(self, crop: str = WHOLE) -> Iterator[Entry]:
         """The runs on whole images, or on those of a crop, in the order of the table."""
         models = self.models if crop == WHOLE else ANNOTATED
