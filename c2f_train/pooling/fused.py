@@ -17,7 +17,7 @@ With the gradients g1 .. g4 of the sums p1 .. p4 (:mod:`c2f_train.pooling.multil
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -28,14 +28,17 @@ from c2f_train.pooling.products import accumulate, project
 # Numbers in a block's projection, which keep a matrix product busy, and in a tile of it.
 CPU_BLOCK, GPU_BLOCK = 2**20, 2**22
 CPU_TILE = 2**18
-# Rows that suffice for a fast matrix product on a CPU, and the fewest columns anywhere.
-CPU_ROWS, LEAST_COLUMNS = 2048, 64
+# Rows that suffice for a fast matrix product, and the fewest columns anywhere.
+CPU_ROWS, GPU_ROWS, LEAST_COLUMNS = 2048, 4096, 64
 
 
 def block_shape(device: torch.device, batch: int, locations: int, dim: int) -> tuple[int, int, int]:
     """Images and columns of a block, and columns of a tile."""
     on_cpu = device.type == "cpu"
-    images = max(1, min(batch, CPU_ROWS // locations if on_cpu else batch))
+    images = max(1, min(batch, (CPU_ROWS if on_cpu else GPU_ROWS) // locations))
+    if not on_cpu:
+        # Blocks of one size: the last one of 5 + 3 images would keep a GPU less busy than 4 + 4.
+        images = math.ceil(batch / math.ceil(batch / images))
     rows = images * locations
     columns = min(dim, _columns((CPU_BLOCK if on_cpu else GPU_BLOCK) // rows))
     return images, columns, min(columns, _columns(CPU_TILE // rows)) if on_cpu else columns
@@ -48,7 +51,7 @@ def _columns(at_most: int) -> int:
 
 def sums(head: Head, kept: Tensor | None) -> Tensor:
     """p1 .. p4 as (B, parts, d); the projections are written to ``kept`` where it is given."""
-    blocks = _Blocks(head)
+    blocks = Blocks(head)
     p = head.maps[0].new_empty(head.sums_shape, dtype=head.wide)
     for images in blocks.images():
         rows = blocks.rows(images)
@@ -68,7 +71,12 @@ def sums(head: Head, kept: Tensor | None) -> Tensor:
 
 
 def gradients(
-    head: Head, g: Tensor, p: Tensor, kept: Tensor | None, needs: Sequence[bool]
+    head: Head,
+    g: Tensor,
+    p: Tensor,
+    kept: Tensor | None,
+    needs: Sequence[bool],
+    make: Callable[[Head], Blocks] | None = None,
 ) -> list[Tensor | None]:
     """The derivatives that are needed, None for the others.
 
@@ -78,6 +86,7 @@ def gradients(
         p: the sums, (B, parts, d).
         kept: what :func:`sums` has written; None: the projections are made again.
         needs: for x, y, z, their weights and their biases, in the order of the answer.
+        make: who makes dA, dB and dC of a block; None: PyTorch.
     """
     of_weights = [
         torch.zeros_like(weight, dtype=head.wide) if need else None
@@ -87,7 +96,7 @@ def gradients(
         torch.empty_like(m) if need else None for m, need in zip(head.maps, needs[:3], strict=True)
     ]
     if any(needs[:6]):
-        _fill(head, g, kept, of_maps, of_weights)
+        _fill((make or Blocks)(head), g, kept, of_maps, of_weights)
     of_biases = _bias_gradients(head, g, p) if any(needs[6:]) else [None] * 3
     totals = [
         *of_weights,
@@ -100,28 +109,22 @@ def gradients(
 
 
 def _fill(
-    head: Head,
+    blocks: Blocks,
     g: Tensor,
     kept: Tensor | None,
     of_maps: Sequence[Tensor | None],
     of_weights: Sequence[Tensor | None],
 ) -> None:
     """Put the gradients by maps and weights into these, where they are not None."""
-    blocks = _Blocks(head)
     needed = [i for i in range(3) if of_maps[i] is not None or of_weights[i] is not None]
     for images in blocks.images():
         rows = blocks.rows(images)
         totals = [
-            None if m is None else r.new_zeros(r.shape, dtype=head.wide)
+            None if m is None else r.new_zeros(r.shape, dtype=blocks.head.wide)
             for m, r in zip(of_maps, rows, strict=True)
         ]
         for columns in blocks.columns():
-            made = (
-                blocks.project(columns, rows)
-                if kept is None
-                else blocks.kept(images, columns, kept)
-            )
-            found = blocks.derivatives(images, made, g[images, :, columns].unsqueeze(2), needed)
+            found = blocks.derivatives(images, columns, rows, kept, g[images], needed)
             for i, d in found.items():
                 if (weight := of_weights[i]) is not None:
                     accumulate(weight[columns], d.t(), rows[i])
@@ -147,7 +150,7 @@ def _bias_gradients(head: Head, g: Tensor, p: Tensor) -> list[Tensor]:
     return [d.sum(0) for d in found]
 
 
-class _Blocks:
+class Blocks:
     """The blocks of a head, and the memory that they use one after the other.
 
     Fresh memory costs more than the arithmetic that is done in it, so the big tensors of a block
@@ -162,7 +165,7 @@ class _Blocks:
         )
         # In the format of the products once, not once a block.
         self.weights = [weight.to(head.compute) for weight in head.weights]
-        self._biases = [bias.to(head.compute) for bias in head.biases]
+        self.biases = [bias.to(head.compute) for bias in head.biases]
         self._memory: dict[str, Tensor] = {}
 
     def images(self) -> Iterator[slice]:
@@ -197,12 +200,19 @@ class _Blocks:
         return [
             project(row, weight[columns], bias[columns], None if places is None else places[i])
             for i, (row, weight, bias) in enumerate(
-                zip(rows, self.weights, self._biases, strict=True)
+                zip(rows, self.weights, self.biases, strict=True)
             )
         ]
 
     def kept(self, images: slice, columns: slice, kept: Tensor) -> list[Tensor]:
-        """Where A, B, C of a block are kept, (images * N, columns)."""
+        """Where A, B, C of a block are kept, (images * N, columns).
+
+        On a CPU block after block, so that a block is one piece of memory; elsewhere each as a
+        matrix (B * N, d), which whoever makes them on a GPU can write and read.
+        """
+        if kept.device.type != "cpu":
+            rows = slice(*(self.head.locations * i for i in (images.start, images.stop)))
+            return [matrix.view(-1, self.dim)[rows, columns] for matrix in kept]
         count, width = images.stop - images.start, columns.stop - columns.start
         start = self.head.locations * (images.start * self.dim + count * columns.start)
         size = self.head.locations * count * width
@@ -219,17 +229,29 @@ class _Blocks:
         ]
 
     def derivatives(
-        self, images: slice, made: Sequence[Tensor], g: Tensor, needed: Sequence[int]
+        self,
+        images: slice,
+        columns: slice,
+        rows: Sequence[Tensor],
+        kept: Tensor | None,
+        g: Tensor,
+        needed: Sequence[int],
     ) -> dict[int, Tensor]:
         """Those of dA, dB, dC (0, 1, 2) of a block that are needed, each (images * N, columns).
 
         Args:
-            g: of the block, (images, parts, 1, columns).
+            images, columns: the block.
+            rows: its maps, see :meth:`rows`.
+            kept: what :func:`sums` has written; None: the projections are made again.
+            g: of its images, (images, parts, d).
+            needed: which.
         """
+        made = self.project(columns, rows) if kept is None else self.kept(images, columns, kept)
         found = {i: self.scratch(f"d {i}", made[i].shape, self.head.compute) for i in needed}
         for tile in self.tiles(made):
             a, b, c = self.widen(images, made, tile)
-            g1, g2, g3, *g4 = g[..., tile].unbind(1)
+            own = slice(columns.start + tile.start, columns.start + tile.stop)
+            g1, g2, g3, *g4 = g[:, :, None, own].unbind(1)
             out = {i: d[:, tile].view(a.shape) for i, d in found.items()}
             if 0 in out or 1 in out:
                 factor = self._factor(g1, g4, c)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Kernel = Literal["auto", "torch", "triton"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class Head:
         biases: each (d,).
         trilinear: there is a p4.
         compute: the number format of the matrix products.
+        kernel: who computes it, see :mod:`c2f_train.pooling.kernel_choice`.
     """
 
     maps: Sequence[Tensor]
@@ -26,6 +30,7 @@ class Head:
     biases: Sequence[Tensor]
     trilinear: bool
     compute: torch.dtype
+    kernel: Kernel = "auto"
 
     @property
     def wide(self) -> torch.dtype:

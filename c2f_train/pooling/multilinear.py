@@ -10,13 +10,14 @@ each part before the concatenation, and locations are summed, both as in that co
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from c2f_data.errors import ConfigError
-from c2f_train.pooling.head import Head, plain_sums
+from c2f_train.pooling.head import Head, Kernel, plain_sums
 from c2f_train.pooling.operator import multilinear_sums
 
 EPSILON = 1e-7
@@ -56,6 +57,7 @@ class MultiLinearPooling(nn.Module):
         root: Root = "exact",
         l2: bool = True,
         memory: Memory = "auto",
+        kernel: Kernel = "auto",
     ) -> None:
         """Create the projections with HBP's initialisation.
 
@@ -69,12 +71,16 @@ class MultiLinearPooling(nn.Module):
             memory: ``recompute`` makes the projections again for the derivatives and needs the
                 least memory, ``keep`` keeps 3 B N d numbers and is faster; ``auto`` keeps them
                 up to a gibibyte.
+            kernel: who computes projections and sums. ``auto``: PyTorch, or in training on CUDA
+                under autocast Triton where it measures faster, which is found out once
+                (:mod:`c2f_train.pooling.kernel_choice`); ``torch``; ``triton``.
 
         Raises:
-            ConfigError: ``root`` or ``memory`` is none of its words.
+            ConfigError: ``root``, ``memory`` or ``kernel`` is none of its words.
         """
         super().__init__()
-        for name, value, words in (("root", root, Root), ("memory", memory, Memory)):
+        given = (("root", root, Root), ("memory", memory, Memory), ("kernel", kernel, Kernel))
+        for name, value, words in given:
             if value not in get_args(words):
                 raise ConfigError(
                     f"no {name} {value!r} in multi-linear pooling",
@@ -87,6 +93,7 @@ class MultiLinearPooling(nn.Module):
         self.root = root
         self.l2 = l2
         self.memory = memory
+        self.kernel = kernel
         self.out_features = (4 if trilinear else 3) * dim
         self.reset_parameters()
 
@@ -101,7 +108,8 @@ class MultiLinearPooling(nn.Module):
         """(B, c, h, w) maps of one size to (B, 4 d) features, float32 (float64 stays float64).
 
         Raises:
-            ConfigError: maps of several sizes, or with other channels than those given.
+            ConfigError: maps of several sizes, or with other channels than those given; Triton is
+                demanded where it can't be had.
         """
         linears = (self.u, self.v, self.w)
         self._check(x, y, z)
@@ -111,7 +119,11 @@ class MultiLinearPooling(nn.Module):
             [linear.bias for linear in linears],
             self.trilinear,
             self._compute_type(x),
+            self.kernel,
         )
+        if self.kernel == "auto" and not self._differentiated(head):
+            # Answers alone are not worth the seconds that compiling and measuring take.
+            head = replace(head, kernel="torch")
         # An exported graph shall run where c2f is not installed.
         exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
         p = plain_sums(head) if exporting else multilinear_sums(head, self._keeps(head))
@@ -150,9 +162,12 @@ class MultiLinearPooling(nn.Module):
             return own
         return torch.get_autocast_dtype(kind)
 
-    def _keeps(self, head: Head) -> bool:
+    def _differentiated(self, head: Head) -> bool:
         tensors = (*head.maps, *head.weights, *head.biases)
-        if not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
+        return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+    def _keeps(self, head: Head) -> bool:
+        if not self._differentiated(head):
             return False
         if self.memory == "auto":
             return math.prod(head.kept_shape) * head.compute.itemsize <= KEEP_AT_MOST

@@ -8,14 +8,14 @@ operator: then the graph holds it, and frees it, like any other tensor.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from c2f_train.pooling import fused
-from c2f_train.pooling.head import Head, plain_sums
+from c2f_train.pooling.head import Head, Kernel, plain_sums
+from c2f_train.pooling.kernel_choice import maker_of
 
 
 def multilinear_sums(head: Head, keep: bool) -> Tensor:
@@ -25,9 +25,8 @@ def multilinear_sums(head: Head, keep: bool) -> Tensor:
         head: maps, weights and biases of one device.
         keep: keep the projections for the derivatives instead of making them again.
     """
-    p: Tensor = _sums(
-        list(head.maps), list(head.weights), list(head.biases), head.trilinear, head.compute, keep
-    )[0]
+    inputs = list(head.maps), list(head.weights), list(head.biases)
+    p: Tensor = _sums(*inputs, head.trilinear, head.compute, head.kernel, keep)[0]
     return p
 
 
@@ -38,12 +37,13 @@ def _sums(
     biases: list[Tensor],
     trilinear: bool,
     compute: torch.dtype,
+    kernel: str,
     keep: bool,
 ) -> tuple[Tensor, Tensor]:
-    head = Head(maps, weights, biases, trilinear, compute)
+    head = Head(maps, weights, biases, trilinear, compute, cast(Kernel, kernel))
     kept = _empty_kept(head, keep)
     with torch.autocast(maps[0].device.type, enabled=False):
-        return fused.sums(head, kept if keep else None), kept
+        return maker_of(head, keep).sums(head, kept if keep else None), kept
 
 
 @_sums.register_fake
@@ -53,9 +53,10 @@ def _(
     biases: list[Tensor],
     trilinear: bool,
     compute: torch.dtype,
+    kernel: str,
     keep: bool,
 ) -> tuple[Tensor, Tensor]:
-    head = Head(maps, weights, biases, trilinear, compute)
+    head = Head(maps, weights, biases, trilinear, compute, cast(Kernel, kernel))
     return maps[0].new_empty(head.sums_shape, dtype=head.wide), _empty_kept(head, keep)
 
 
@@ -73,11 +74,13 @@ def _gradients(
     kept: Tensor,
     trilinear: bool,
     compute: torch.dtype,
+    kernel: str,
     needs: list[bool],
 ) -> list[Tensor]:
-    head = Head(maps, weights, biases, trilinear, compute)
+    head = Head(maps, weights, biases, trilinear, compute, cast(Kernel, kernel))
+    keep = kept.numel() > 0
     with torch.autocast(g.device.type, enabled=False):
-        found = fused.gradients(head, g, p, kept if kept.numel() else None, needs)
+        found = maker_of(head, keep).gradients(head, g, p, kept if keep else None, needs)
     return [g.new_empty(0) if t is None else t for t in found]
 
 
@@ -92,7 +95,7 @@ def _(
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    maps, weights, biases, ctx.trilinear, ctx.compute, _ = inputs
+    maps, weights, biases, ctx.trilinear, ctx.compute, ctx.kernel, _ = inputs
     # Nobody differentiates what is kept: no zeros of its size on the way back.
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*maps, *weights, *biases, *output)
@@ -102,14 +105,14 @@ def _backward(ctx: Any, g: Tensor | None, _: Tensor | None) -> tuple[Any, ...]:
     *inputs, p, kept = ctx.saved_tensors
     needs = [need for three in ctx.needs_input_grad[:3] for need in three]
     if g is None or not any(needs):
-        return *_threes([None] * 9), None, None, None
-    found = _gradients(g, *_threes(inputs), p, kept, ctx.trilinear, ctx.compute, needs)
+        return *_threes([None] * 9), None, None, None, None
+    found = _gradients(g, *_threes(inputs), p, kept, ctx.trilinear, ctx.compute, ctx.kernel, needs)
     needed = [t if need else None for t, need in zip(found, needs, strict=True)]
-    return *_threes(needed), None, None, None
+    return *_threes(needed), None, None, None, None
 
 
 def _save_twice(ctx: Any, inputs: tuple[Any, ...], **_: Any) -> None:
-    g, maps, weights, biases, _, _, ctx.trilinear, ctx.compute, ctx.needs = inputs
+    g, maps, weights, biases, _, _, ctx.trilinear, ctx.compute, _, ctx.needs = inputs
     ctx.save_for_backward(g, *maps, *weights, *biases)
 
 
@@ -123,7 +126,7 @@ def _backward_twice(ctx: Any, gradients: Sequence[Tensor]) -> tuple[Any, ...]:
         first = torch.autograd.grad(p, needed, g, create_graph=True)
     given = [t for t, need in zip(gradients, ctx.needs, strict=True) if need]
     found = torch.autograd.grad(first, [g, *inputs], given, allow_unused=True)
-    return found[0], *_threes(found[1:]), None, None, None, None, None
+    return found[0], *_threes(found[1:]), None, None, None, None, None, None
 
 
 def _threes(nine: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:

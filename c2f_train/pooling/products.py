@@ -16,10 +16,14 @@ def project(rows: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = Non
 
 def accumulate(total: Tensor, left: Tensor, right: Tensor) -> None:
     """``total += left right`` for (n, k) left, (k, m) right; a wider total adds in its own type."""
+    wider = total.dtype != left.dtype
     if _has_onednn(left):
         total += torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
-    elif total.dtype == left.dtype:
+    elif not wider:
         torch.addmm(total, left, right, out=total)
+    elif left.device.type == "cuda" and total.dtype == torch.float32:
+        # The library adds to the total itself: no product in memory, and none that is rounded.
+        torch.addmm(total, left, right, out_dtype=total.dtype, out=total)
     else:
         total += left @ right
 

@@ -256,7 +256,15 @@ def test_compiles_in_one_graph(mode: Memory, half: bool) -> None:
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_operator_is_what_it_declares(keep: bool) -> None:
     head = make_head(2, (2, 3, 2), (2, 3), 5, dtype=torch.float32)
-    arguments = (list(head.maps), list(head.weights), list(head.biases), True, head.compute, keep)
+    arguments = (
+        list(head.maps),
+        list(head.weights),
+        list(head.biases),
+        True,
+        head.compute,
+        "auto",
+        keep,
+    )
     torch.library.opcheck(torch.ops.c2f.multilinear_sums, arguments)
 
 
