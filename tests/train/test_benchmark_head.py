@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from benchmarks import head as benchmark
-from benchmarks.head import CONTESTANTS, Pass, Sizes, main
+from benchmarks.head import main
+from benchmarks.head_passes import CONTESTANTS, Contestant, Pass, Sizes, contestants
+from c2f_train.pooling.kernel_choice import PYTORCH, Choice, Kind, Maker
+from c2f_train.pooling.triton_head import TILES
 
 TINY = Sizes(batch=2, channels=4, dim=8, side=3, device="cpu", threads=1)
 
@@ -57,6 +60,24 @@ def test_json_has_a_ratio_for_every_mode(
 
     main(["--runs=1", *sizes])
     assert "bf16_recompute / float32 naive: memory 0.050" in capsys.readouterr().out
+
+
+def test_on_a_gpu_each_kernel_takes_part_and_the_choice_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert contestants("cpu") == CONTESTANTS
+    on_gpu = contestants("cuda:0")
+    assert on_gpu["bf16_keep_triton"] == Contestant("keep", True, "bf16_naive", "triton")
+    assert on_gpu["bf16_recompute_torch"].kernel == "torch"
+
+    kind = Kind("a GPU", (4, 4, 4), 9, 8, True, torch.bfloat16, True)
+    triton = Maker(TILES[1])
+    choice = Choice(triton, ((PYTORCH, 0.002), (triton, 0.001)))
+    monkeypatch.setattr(benchmark, "choices", lambda: {kind: choice})
+    monkeypatch.setattr(benchmark, "output_of", lambda _: "1")
+    main(["--runs=1", "--batch=2", "--channels=4", "--dim=8", "--side=3", "--threads=1"])
+    told = "keep: triton 128x64x64x8x3 (torch 2.00 ms, triton 128x64x64x8x3 1.00 ms)"
+    assert told in capsys.readouterr().out
 
 
 def test_memory_is_that_of_the_pass() -> None:
