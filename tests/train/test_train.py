@@ -89,23 +89,57 @@ def test_the_test_accuracy_is_that_of_the_saved_model(shards: Path, whole: Path)
         assert entry.low <= entry.accuracy <= entry.high
 
 
-def test_training_learns_every_level(tmp_path: Path) -> None:
+LEARNS = replace(
+    CONFIG,
+    input_size=64,
+    dim=32,
+    stage1="hbp",
+    stage1_epochs=1,
+    stage1_lr=0.3,
+    stage2_epochs=8,
+    stage2_lr=0.01,
+    lr_period=6,
+)
+
+
+def check_learning(
+    tmp_path: Path, config: TrainConfig, device: torch.device, at_least: float
+) -> None:
+    """Losses fall at every level, and the saved model tells the classes apart on a CPU, too."""
     shards = make_shards(make_striped(tmp_path / "images", train=6, test=2), tmp_path / "shards")
-    config = replace(
-        CONFIG,
-        input_size=64,
-        dim=32,
-        stage1="hbp",
-        stage1_epochs=1,
-        stage1_lr=0.3,
-        stage2_epochs=8,
-        stage2_lr=0.01,
-        lr_period=6,
-    )
-    result = train(shards, config, tmp_path / "run", CPU, Silent())
+    result = train(shards, config, tmp_path / "run", device, Silent())
     first, last = result.epochs[0], result.epochs[-1]
     assert all(last.loss[level] < 0.8 * first.loss[level] for level in last.loss)
-    assert all(t.accuracy >= 0.8 and t.chance <= 0.5 for t in result.test)
+    assert all(t.accuracy >= at_least and t.chance <= 0.5 for t in result.test)
+    (model,), _ = load_models(tmp_path / "run" / "model")
+    reader = ShardReader(shards)
+    for level, entry in enumerate(result.test):
+        pictures = ShardPictures(reader, TEST, entry.level)
+        spec = ResampleSpec.for_input(config.input_size)
+        predicted, _ = predict_centers(model, level, pictures, spec, CPU, "float32", workers=0)
+        assert (predicted == reader.labels(TEST)[:, level]).mean() >= at_least
+
+
+def test_training_learns_every_level(tmp_path: Path) -> None:
+    check_learning(tmp_path, LEARNS, CPU, at_least=0.8)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"precision": "bfloat16"},
+        {"precision": "bfloat16", "compile": True},
+        {"precision": "bfloat16", "accumulate": 2},
+    ],
+    ids=["float32", "bfloat16", "compiled", "accumulated"],
+)
+def test_training_on_a_gpu_learns_every_level(tmp_path: Path, changes: dict[str, object]) -> None:
+    # Eight epochs end between 0.75 and 1 for 16 images of species, by seed and number format.
+    config = replace(LEARNS, **changes)
+    check_learning(tmp_path, config, torch.device("cuda"), at_least=0.6)
 
 
 def test_shards_without_test_images_are_refused_before_training(tmp_path: Path) -> None:
