@@ -64,6 +64,14 @@ PUBLIC: Sections = {
         "c2f_train.report.comparison": ("RunComparison", "runs_beside=compare_runs"),
         "c2f_train.publication": ("write_figures", "write_tables"),
     },
+    "Poolings": {
+        "c2f_train.pooling.multilinear": ("MultiLinearPooling",),
+        "c2f_train.pooling.bilinear": ("BilinearPooling",),
+        "c2f_train.pooling.compact": ("TensorSketchPooling", "RandomMaclaurinPooling"),
+        "c2f_train.pooling.kernel": ("KernelPooling",),
+        "c2f_train.pooling.factorised": ("FactorisedPooling",),
+        "c2f_train.pooling.average": ("AveragePooling",),
+    },
     "Models": {
         "c2f_train.pooling": ("MODELS", "Model"),
         "c2f_train.checkpoint": ("ModelMeta", "load_models"),
@@ -89,6 +97,12 @@ if TYPE_CHECKING:
     from c2f_train.external import ExternalRequest, load_external
     from c2f_train.model import HierarchicalClassifier
     from c2f_train.pooling import MODELS, Model
+    from c2f_train.pooling.average import AveragePooling
+    from c2f_train.pooling.bilinear import BilinearPooling
+    from c2f_train.pooling.compact import RandomMaclaurinPooling, TensorSketchPooling
+    from c2f_train.pooling.factorised import FactorisedPooling
+    from c2f_train.pooling.kernel import KernelPooling
+    from c2f_train.pooling.multilinear import MultiLinearPooling
     from c2f_train.predict import (
         Failure,
         Guarantee,
@@ -121,6 +135,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODELS",
+    "AveragePooling",
+    "BilinearPooling",
     "CalibrateConfig",
     "Comparison",
     "Compute",
@@ -128,20 +144,24 @@ __all__ = [
     "EpochMetrics",
     "EvaluationResult",
     "ExternalRequest",
+    "FactorisedPooling",
     "Failure",
     "GatheredReport",
     "Guarantee",
     "HierarchicalClassifier",
+    "KernelPooling",
     "LevelAccuracy",
     "LevelAnswers",
     "Look",
     "Model",
     "ModelExport",
     "ModelMeta",
+    "MultiLinearPooling",
     "Node",
     "Prediction",
     "Predictor",
     "Progress",
+    "RandomMaclaurinPooling",
     "RunAnswers",
     "RunComparison",
     "RunReport",
@@ -149,6 +169,7 @@ __all__ = [
     "Silent",
     "Strip",
     "Task",
+    "TensorSketchPooling",
     "TrainConfig",
     "UsableResolution",
     "build_report",

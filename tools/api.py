@@ -5,6 +5,7 @@ Usage: python -m tools.api
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Iterator
@@ -59,6 +60,9 @@ def _class(name: str, kind: type) -> Iterator[str]:
     made = not getattr(kind, "_is_protocol", False)
     yield from _code(f"class {signature(name, kind) if made else name}")
     yield from [*markdown(kind.__doc__ or ""), ""]
+    constructor = vars(kind).get("__init__")
+    if made and getattr(constructor, "__doc__", None) and not dataclasses.is_dataclass(kind):
+        yield from [*markdown(constructor.__doc__), ""]
     for member, value in vars(kind).items():
         if member.startswith("_") or not (inspect.isfunction(value) or _is_property(value)):
             continue

@@ -42,7 +42,8 @@ def first_sentence(docstring: str) -> str:
 
 def _inline(text: str) -> str:
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)
-    return text.replace("``", "`")
+    # What introduces an indented block in a docstring needs one colon on a page.
+    return re.sub("::$", ":", text.replace("``", "`"))
 
 
 def signature(name: str, thing: Any) -> str:

@@ -9,8 +9,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 import c2f_train
 from c2f_train.pooling import MODELS, POOLINGS, make_pooling
@@ -77,6 +80,24 @@ def extended(tmp_path: Path) -> Path:
     add_line(package / "pooling" / "__init__.py", "POOLINGS", snippet("pooling-line"))
     add_line(package / "backbones.py", "TRUNKS", snippet("backbone-line"))
     return package.parent
+
+
+def test_a_pooling_in_a_network_of_ones_own() -> None:
+    names: dict[str, Any] = {}
+    exec(snippet("own-network"), names)
+
+    class Trunk(nn.Module):
+        def forward(self, images: Tensor) -> list[Tensor]:
+            return [images.mean(1, keepdim=True).expand(-1, c, -1, -1) for c in (4, 4, 3)]
+
+    network = names["Birds"](Trunk(), (4, 4, 3), 5)
+    assert network.pooling.trilinear
+    scores = network(torch.zeros(2, 3, 6, 6))
+    assert scores.shape == (2, 5)
+    # Maps of zeros: features of zeros, finite gradients.
+    torch.testing.assert_close(scores, network.classifier.bias.expand(2, 5))
+    scores.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
 def test_a_file_and_a_line_are_enough(extended: Path, shards: Path, tmp_path: Path) -> None:
