@@ -115,7 +115,7 @@ def maker_of(head: Head, keep: bool) -> Maker:
     if kind not in _choices:
         if torch.cuda.is_current_stream_capturing() or torch.are_deterministic_algorithms_enabled():
             # A graph can't be timed while it is recorded, and who was faster is no fixed number.
-            return PYTORCH if head.kernel == "auto" else Maker(TILES[0])
+            return PYTORCH if head.kernel == "auto" else Maker(TILES[-1])
         _choices[kind] = measure(head, keep)
     return _choices[kind].maker
 
@@ -135,7 +135,8 @@ def measure(
     """
     timed = timed or partial(_seconds, head.maps[0].device)
     part = _part(head)
-    candidates = [Maker(tile) for tile in TILES]
+    capability = torch.cuda.get_device_capability(head.maps[0].device)
+    candidates = [Maker(tile) for tile in triton_head.tiles(capability, keep)]
     if head.kernel == "auto":
         candidates.insert(0, PYTORCH)
     runs = {maker: run for maker in candidates if (run := _ready(maker, part, keep)) is not None}

@@ -46,6 +46,7 @@ class Tile:
 
 # Which is fastest depends on the GPU; each of them fits Hopper's registers without spilling.
 TILES = (Tile(128, 128, 64, 8, 4), Tile(128, 64, 64, 8, 3), Tile(256, 64, 64, 8, 3))
+BLACKWELL = (10, 0)
 
 
 def is_installed() -> bool:
@@ -66,6 +67,15 @@ def can_run(head: Head) -> bool:
         and fits(head)
         and is_installed()
     )
+
+
+def tiles(capability: tuple[int, int], keep: bool) -> list[Tile]:
+    """Those that compile for a GPU.
+
+    With kept projections Triton 3.9 gives up on 128 columns for Blackwell, after pages of its
+    intermediate language; 256 it compiles.
+    """
+    return [t for t in TILES if capability < BLACKWELL or not keep or t.width == 256]
 
 
 def fits(head: Head) -> bool:

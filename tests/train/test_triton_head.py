@@ -101,9 +101,10 @@ def test_the_kernels_compile_to_tensor_core_instructions(name: str) -> None:
 @pytest.mark.parametrize("name", ["sums_kernel", "derivatives_kernel"])
 @pytest.mark.parametrize("capability", [80, 90, 100])
 def test_every_kernel_compiles_for_every_gpu(name: str, capability: int) -> None:
-    for tile, keep, trilinear in itertools.product(TILES, (True, False), (True, False)):
-        made = compiled(name, tile, capability, keep=keep, trilinear=trilinear)
-        assert made.metadata.shared <= SHARED[capability]
+    for keep, trilinear in itertools.product((True, False), (True, False)):
+        for tile in triton_head.tiles(divmod(capability, 10), keep):
+            made = compiled(name, tile, capability, keep=keep, trilinear=trilinear)
+            assert made.metadata.shared <= SHARED[capability]
 
 
 def make_head(
@@ -122,6 +123,7 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(triton_head, "sums", lambda head, kept, _: fused.sums(head, kept))
     monkeypatch.setattr(triton_head, "blocks_of", lambda _: fused.Blocks)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "no GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     monkeypatch.setattr(kernel_choice, "_choices", {})
     return monkeypatch
@@ -169,6 +171,13 @@ def test_it_is_measured_once_for_a_kind(fake_gpu: pytest.MonkeyPatch) -> None:
     assert {(kind.keep, kind.dim) for kind in choices()} == {(False, 16), (True, 16), (False, 24)}
 
 
+def test_tiles_that_do_not_compile_are_not_tried(fake_gpu: pytest.MonkeyPatch) -> None:
+    fake_gpu.setattr(torch.cuda, "get_device_capability", lambda _: (10, 0))
+    kept = measure(make_head(), True, timing(2.0, 1.0))
+    assert [maker for maker, _ in kept.seconds] == [PYTORCH, Maker(TILES[2])]
+    assert len(measure(make_head(), False, timing(1.0)).seconds) == 1 + len(TILES)
+
+
 @pytest.mark.usefixtures("fake_gpu")
 def test_what_decides_before_the_clock() -> None:
     assert maker_of(make_head("torch"), True) == PYTORCH
@@ -193,7 +202,7 @@ def test_kernels_that_fail_are_not_chosen(fake_gpu: pytest.MonkeyPatch) -> None:
     fake_gpu.setattr(triton_head, "sums", failing)
     choice = measure(make_head(), True, timing(2.0, 1.0))
     assert [maker for maker, _ in choice.seconds] == [PYTORCH, Maker(TILES[2])]
-    fake_gpu.setattr(kernel_choice, "TILES", TILES[:2])
+    fake_gpu.setattr(triton_head, "TILES", TILES[:2])
     assert measure(make_head(), True, timing(1.0)).maker == PYTORCH
     with pytest.raises(ConfigError, match="can't be compiled"):
         measure(make_head("triton"), True)
