@@ -19,8 +19,11 @@ STRICTER = 20
 Right = NDArray[np.bool_]
 
 
-def wilson(correct: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson(correct: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927, JASA 22:209).
+
+    Args:
+        correct, n: counts; no whole numbers where n is an effective number.
 
     The plain formula: a search asks for it at every look, and the test of a binomial share that
     scipy ties it to takes a hundred times as long.
@@ -120,11 +123,11 @@ class Criterion:
         return float(np.mean(_class_means(right, self.classes)[0]))
 
     def interval(self, right: Right) -> tuple[float, float]:
-        """Interval of the accuracy: Wilson's, or for balanced accuracy a stratified one."""
+        """Wilson's interval of the accuracy, for balanced accuracy of an effective number."""
         if self.classes is None:
             return wilson(int(right.sum()), right.size, self.confidence)
-        low, high = _stratified(right.astype(np.float64), self.classes, self.confidence)
-        return max(low, 0.0), min(high, 1.0)
+        share, n = _effective(right, self.classes)
+        return wilson(share * n, n, self.confidence)
 
     def margin(self, right: Right) -> tuple[float, float]:
         """Interval of the accuracy minus the threshold; it is sure where 0 is outside."""
@@ -159,7 +162,27 @@ def _class_means(
 def _stratified(
     values: NDArray[np.float64], classes: NDArray[np.int64], confidence: float
 ) -> tuple[float, float]:
-    """Normal interval of the mean of class means.
+    """Normal interval of the mean of class means."""
+    mean, variance, _ = _of_classes(values, classes)
+    half = _z(confidence) * variance**0.5
+    return mean - half, mean + half
+
+
+def _effective(right: Right, classes: NDArray[np.int64]) -> tuple[float, float]:
+    """Balanced accuracy, and the number of images whose plain accuracy would be as unsure.
+
+    It is never more than if all classes were equally hard: the variance within classes that are
+    all right, or nearly, is too small to believe, and an interval from it would collapse.
+    """
+    mean, variance, counts = _of_classes(right.astype(np.float64), classes)
+    alike = counts.size**2 / float(np.sum(1 / counts))
+    return mean, min(alike, mean * (1 - mean) / variance) if variance > 0 else alike
+
+
+def _of_classes(
+    values: NDArray[np.float64], classes: NDArray[np.int64]
+) -> tuple[float, float, NDArray[np.int64]]:
+    """Mean of the classes' means, its variance, and how many images each class has.
 
     Each class's variance is its own, taken towards that of all images as if by one more image:
     a class whose few images all agree is not thereby known exactly.
@@ -169,6 +192,4 @@ def _stratified(
     pooled = float(np.var(values))
     within = (counts * (squares - means**2) + pooled) / (counts + 1)
     variance = float(np.sum(within / counts)) / counts.size**2
-    half = _z(confidence) * variance**0.5
-    mean = float(np.mean(means))
-    return mean - half, mean + half
+    return float(np.mean(means)), variance, counts

@@ -21,7 +21,8 @@ class AccuracyPoint:
         n: images measured.
         correct: images right.
         reduced: images that were larger than ``resolution``, so really reduced.
-        low, high: 95 % interval of the accuracy (Wilson score; stratified where balanced).
+        low, high: 95 % interval of the accuracy (Wilson score; where balanced, of an effective
+            number of images).
         balanced: the mean of the classes' accuracies, where that is what was asked for.
     """
 

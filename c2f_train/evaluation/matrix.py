@@ -46,7 +46,8 @@ class ClassifierScore:
         top1: share of right answers (Wilson interval).
         top5: share of images whose class is among the five best answers (Wilson interval); None:
             the level has five classes or fewer.
-        balanced: mean of the classes' shares of right answers (stratified normal interval).
+        balanced: mean of the classes' shares of right answers (Wilson interval of an effective
+            number of images, see :mod:`c2f_data.curve.margins`).
         ece: expected calibration error of the confidences as the network gives them.
         severity: mean height of the lowest common ancestor of true and named class over the wrong
             answers: 1 where both have one parent; None: no wrong answer.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from c2f_data.curve import (
+    Criterion,
     Crossing,
     Outcome,
     accuracy_curve,
@@ -221,3 +222,31 @@ def test_the_paired_margin_does_not_collapse_where_all_images_agree() -> None:
     low, high = paired_margin(right, right, 1.0)
     assert low < 0 < high
     assert high - low > 0.01
+
+
+def test_the_interval_of_a_balanced_accuracy_is_wilsons_for_classes_alike() -> None:
+    classes = np.repeat(np.arange(4), 8)
+    right = np.ones(32, np.bool_)
+    balanced = Criterion(0.8, classes=classes)
+    assert balanced.interval(right) == wilson(32, 32)
+    assert balanced.interval(~right) == wilson(0, 32)
+    right[::4] = False
+    assert balanced.interval(right) == pytest.approx(wilson(24, 32))
+    # Three easy classes of many images, and a hard one of few, which decides how sure it is.
+    classes = np.repeat(np.arange(4), (100, 100, 100, 4))
+    right = np.array([True] * 300 + [True, False, True, False])
+    low, high = Criterion(0.8, classes=classes).interval(right)
+    assert low < 0.875 - 1.96 * (0.25 / 4) ** 0.5 / 4 < 0.875 < high
+
+
+def test_the_interval_of_a_balanced_accuracy_covers_the_truth() -> None:
+    random = np.random.default_rng(0)
+    shares = np.array([0.99, 0.95, 0.9, 0.6, 0.97])
+    counts = np.array([40, 25, 30, 10, 6])
+    classes = np.repeat(np.arange(5), counts)
+    balanced = Criterion(0.8, classes=classes)
+    inside = 0
+    for _ in range(500):
+        low, high = balanced.interval(random.random(classes.size) < shares[classes])
+        inside += low <= shares.mean() <= high
+    assert inside >= 0.93 * 500
