@@ -131,6 +131,26 @@ class DatasetFolder:
         done = [path.parent for path in self.runs.glob("*/run.json")]
         return sorted(done, key=lambda p: (p / "run.json").stat().st_mtime_ns, reverse=True)
 
+    def finished_run(self, name: str | None = None) -> Path:
+        """Folder of a finished run; without a name of the last one.
+
+        Raises:
+            ArtefactError: there is none, or none of that name.
+            ConfigError: a name that would lead elsewhere.
+        """
+        finished = self.finished_runs()
+        if name is None and finished:
+            return finished[0]
+        if name is None:
+            raise ArtefactError(f"{self.runs}: no finished run", "Run c2f train first.")
+        run = self.run(name)
+        if run in finished:
+            return run
+        hint = f"Finished: {', '.join(path.name for path in finished) or 'none'}."
+        if run.exists():
+            hint = f"It was not finished: give its c2f train again, with --resume. {hint}"
+        raise ArtefactError(f"{self.runs}: no finished run {name!r}", hint)
+
     def read_source(self) -> DatasetSource | None:
         """dataset.json, or None where there is none yet. Raises ArtefactError if damaged."""
         if not self.source.exists():

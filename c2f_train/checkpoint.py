@@ -19,7 +19,7 @@ from torch import Tensor
 
 from c2f_data.artefacts import atomic_folder, read_json, write_json, write_text
 from c2f_data.calibration import LevelResolution
-from c2f_data.errors import ArtefactError
+from c2f_data.errors import ArtefactError, C2FError, TaxonomyError
 from c2f_data.provenance import Provenance
 from c2f_data.resample import ResampleSpec
 from c2f_data.sources.request import CROPS
@@ -38,6 +38,8 @@ EARLIER_VERSIONS = (1, 2)
 MOST_JSON_BYTES = 256 * 2**20
 MOST_DIM = 2**20
 MOST_FOLDS = 1000
+MOST_SIDE = 100_000
+CHANGED = "The file was changed; train again, or restore it."
 MODEL_JSON = "model.json"
 MODEL_FILE = "model.safetensors"
 
@@ -134,16 +136,28 @@ def read_meta(folder: Path) -> ModelMeta:
     meta = read_json(
         path, ModelMeta, schema=SCHEMA, version=_readable_version(path), maker="c2f train"
     )
-    limits = (("dim", meta.dim, 0, MOST_DIM), ("folds", meta.folds, 1, MOST_FOLDS))
-    for name, value, least, most in limits:
-        if not least <= value <= most:
-            raise ArtefactError(
-                f"{path}: {name} = {value}, outside {least} .. {most}",
-                "The file was changed; train again.",
-            )
-    if meta.crop not in (None, *CROPS):
-        raise ArtefactError(f"{path}: no crop {meta.crop!r}", "The file was changed; train again.")
+    fault = _fault(meta)
+    if fault is not None:
+        raise ArtefactError(f"{path}: {fault}", CHANGED)
     return meta
+
+
+def _fault(meta: ModelMeta) -> str | None:
+    """What can not be in a file that c2f wrote."""
+    sides = ((f"resolution of {r.name}", r.resolution, 1, MOST_SIDE) for r in meta.resolutions)
+    limits = (("dim", meta.dim, 0, MOST_DIM), ("folds", meta.folds, 1, MOST_FOLDS), *sides)
+    for name, value, least, most in limits:
+        if value is not None and not least <= value <= most:
+            return f"{name} = {value}, outside {least} .. {most}"
+    if meta.crop not in (None, *CROPS):
+        return f"no crop {meta.crop!r}"
+    if not set(meta.trained) <= set(meta.levels):
+        return f"trained {', '.join(meta.trained)}, of the levels {', '.join(meta.levels)}"
+    try:
+        meta.hierarchy()
+    except TaxonomyError as error:
+        return "; ".join(line.strip() for line in error.message.splitlines()[:2])
+    return None
 
 
 def _readable_version(path: Path) -> int:
@@ -198,9 +212,12 @@ def _fitting_model(
     Shapes are compared before memory is taken: model.json may ask for any size, while the tensors
     that were read lie in a file already.
     """
-    backbone = _empty_backbone(meta)
-    with torch.device("meta"):
-        planned = HierarchicalClassifier(backbone, meta.pooling, meta.dim, meta.counts)
+    try:
+        backbone = _empty_backbone(meta)
+        with torch.device("meta"):
+            planned = HierarchicalClassifier(backbone, meta.pooling, meta.dim, meta.counts)
+    except C2FError as error:  # a part that is not installed, or that nobody has
+        raise ArtefactError(f"{folder / MODEL_JSON}: {error.message}", error.hint) from error
     for name, wanted in planned.state_dict().items():
         found = state.get(name)
         if found is None or found.shape != wanted.shape:
@@ -228,7 +245,11 @@ def load_state(model: HierarchicalClassifier, state: dict[str, Tensor], folder: 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write a safetensors file. Raises ArtefactError when the disk refuses."""
     try:
+        # The library makes files that their owner alone may read; others have the usual mode.
+        path.touch()
+        mode = path.stat().st_mode
         save_file(tensors, path)
+        path.chmod(mode)
     except SafetensorError as error:
         # The library has its own error for a full disk, which is no OSError.
         raise ArtefactError(
@@ -239,7 +260,10 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file. Raises ArtefactError: absent or damaged."""
+    hint = "Train again, or restore the file."
     try:
         return load_file(path)
+    except FileNotFoundError as error:
+        raise ArtefactError(f"{path}: no such file", hint) from error
     except (OSError, SafetensorError) as error:
-        raise ArtefactError(f"{path}: {error}", "Train again, or restore the file.") from error
+        raise ArtefactError(f"{path}: damaged, or not whole ({error})", hint) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .console import Console, level_aliases
+from .options import shard_by_hand
 
 if TYPE_CHECKING:
     from c2f_data.calibration import CalibrationResult
@@ -152,4 +153,5 @@ def next_command(result: CalibrationResult, shards: str | None) -> str:
         return "Next: c2f train"
     if result.answered:
         return "Next: c2f shard"
-    return "Next: c2f report, or c2f shard --med R --low R with resolutions of your own"
+    levels = (level.name for level in result.levels)
+    return f"Next: c2f report, or {shard_by_hand(levels)} with resolutions of your own"

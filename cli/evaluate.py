@@ -78,7 +78,8 @@ def evaluate(
     name = current_dataset(whole, DatasetChoice(dataset=dataset))
     folder = whole.dataset(name)
     console.note(f"Data set: {name} ({folder.shards})")
-    runs = [folder.run(word) for word in dict.fromkeys(run_names)] or [_last(folder, compare)]
+    named = [folder.finished_run(word) for word in dict.fromkeys(run_names)]
+    runs = named or [_last(folder, compare)]
     others = [_other(folder, word) for word in dict.fromkeys(compare)]
     _check_pairs(runs, others)
     chosen = pick_device(device)
@@ -110,7 +111,7 @@ def _last(folder: DatasetFolder, others: Sequence[str]) -> Path:
 
 def _other(folder: DatasetFolder, word: str) -> Path:
     """A run to compare with: of this workspace by name, or anyone's by its folder."""
-    return Path(word).resolve() if "/" in word else folder.run(word)
+    return Path(word).resolve() if "/" in word else folder.finished_run(word)
 
 
 def _check_pairs(runs: Sequence[Path], others: Sequence[Path]) -> None:
@@ -125,15 +126,17 @@ def _evaluated(
     run: Path, reader: ShardReader, compute: Compute, split: str, console: Console
 ) -> EvaluationResult:
     from c2f_train.evaluation.evaluate_run import evaluate_run
-    from c2f_train.prediction.held_out import fit_held_out
+    from c2f_train.prediction.held_out import FEWEST, fit_held_out, held_out
 
     result = evaluate_run(run, reader, compute, console, split=split)
     for warning in result.warnings:
         console.warn(f"run {run.name}: {warning}")
     if split == TEST and fit_held_out(run, reader, compute, console) is None:
+        images = held_out(run, reader)
         console.note(
-            f"run {run.name}: too few images were held out of training for c2f predict to promise "
-            "anything (c2f train --held-out 0.1)."
+            f"run {run.name}: {0 if images is None else len(images)} images were held out of "
+            f"training; {FEWEST} are the least for c2f predict to promise anything (c2f train "
+            "--held-out 0.1)."
         )
     return result
 

@@ -93,8 +93,7 @@ def print_comparisons(comparisons: Sequence[Comparison]) -> None:
         [
             (
                 shown(row.level),
-                f"{_named(row.first, row.first_answers, row.first_crop)} - "
-                f"{_named(row.second, row.second_answers, row.second_crop)}",
+                " - ".join(_sides(row)),
                 _estimate(row.difference, sign="+"),
                 f"{row.test.only_first:,}",
                 f"{row.test.only_second:,}",
@@ -112,6 +111,16 @@ def print_comparisons(comparisons: Sequence[Comparison]) -> None:
 def shown(name: str) -> str:
     """A name from a file without what could command a terminal."""
     return "".join(c if c.isprintable() else "?" for c in name)
+
+
+def _sides(row: Comparison) -> tuple[str, str]:
+    """The two runs, with what they saw where that was not the same."""
+    first, second = row.first_resolution, row.second_resolution
+    at = ("", "") if first == second else (f", {first} px", f", {second} px")
+    return (
+        _named(row.first + at[0], row.first_answers, row.first_crop),
+        _named(row.second + at[1], row.second_answers, row.second_crop),
+    )
 
 
 def _named(run: str, answers: str, crop: str | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c2f_data.errors import ArtefactError, C2FError
+from c2f_data.errors import C2FError
 from c2f_data.open_dataset import DatasetChoice, current_dataset
 from c2f_data.sources.request import LEFT
 
@@ -112,10 +112,14 @@ def export_model(**o: Any) -> None:
     )
     if done.crop in LEFT:
         console.note(f"It expects images cut to {LEFT[done.crop]}, as it was trained on.")
-    labels = out.with_name(done.outputs[0].labels)
-    more = " --fit squash" * (done.preprocessing.fit == "squash")
-    more += " --trust-classifier" * (o["target"] == "torch-export")
-    console.note(f"Next: c2f calibrate --classifier {out} --labels {labels}{more}")
+    first = done.outputs[0]
+    if first.level == read_meta(model).levels[-1]:  # what a calibration asks for
+        more = " --fit squash" * (done.preprocessing.fit == "squash")
+        more += " --trust-classifier" * (o["target"] == "torch-export")
+        labels = out.with_name(first.labels)
+        console.note(
+            f"Next: c2f calibrate --images test --classifier {out} --labels {labels}{more}"
+        )
 
 
 def _places(o: dict[str, Any]) -> tuple[Path, Path, DatasetFolder | None]:
@@ -125,13 +129,7 @@ def _places(o: dict[str, Any]) -> tuple[Path, Path, DatasetFolder | None]:
         return folder, folder, None
     workspace = workspace_of(o["workspace"])
     data = workspace.dataset(current_dataset(workspace, DatasetChoice(dataset=o["dataset"])))
-    if o["run_name"]:
-        run = data.run(o["run_name"])
-    else:
-        finished = data.finished_runs()
-        if not finished:
-            raise ArtefactError(f"{data.runs}: no finished run", "Run c2f train first.")
-        run = finished[0]
+    run = data.finished_run(o["run_name"])
     return run / "model", data.folder / "export" / o["target"] / run.name, data
 
 

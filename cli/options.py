@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar, get_args
 
 import click
@@ -172,7 +173,7 @@ def backbone_options(function: F) -> F:
     """--weights --taps."""
     return _stacked(
         option("--weights", help="Backbone weights: .pth, .safetensors, a model folder, or none."),
-        option("--taps", default="", help="Three feature maps of a torchvision backbone: A,B,C."),
+        option("--taps", default="", help="Three feature maps of a torchvision or timm backbone."),
     )(function)
 
 
@@ -230,6 +231,14 @@ def choice_of(given: Mapping[str, Any]) -> DatasetChoice:
         given["listing"],
         given["exclude_list"],
     )
+
+
+def shard_by_hand(levels: Iterable[str]) -> str:
+    """The command that is told the resolutions. Args: levels: their names, coarse to fine."""
+    coarser = list(levels)[-2::-1]
+    if len(coarser) == 2:
+        return "c2f shard --med R --low R"
+    return " ".join(["c2f shard", *(f"--resolution {quote(level)}=R" for level in coarser)])
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -93,15 +93,13 @@ def model_of(o: dict[str, Any], console: Console) -> Path:
         return Path(word).resolve()
     # Nothing is written, so nothing is made: an image can be judged from anywhere.
     workspace = Workspace(o["workspace"])
+    runs = (place / word for place in workspace.folder.glob("*/runs") if word)
+    if word and Path(word).is_dir() and not any(run.exists() for run in runs):
+        raise ArtefactError(f"--model {word}: no run of that name", f"For the folder: ./{word}.")
     name = current_dataset(workspace, DatasetChoice(dataset=o["dataset"]))
     data = workspace.dataset(name)
     console.note(f"Data set: {name}")
-    if word:
-        return data.run(word)
-    finished = data.finished_runs()
-    if not finished:
-        raise ArtefactError(f"{data.runs}: no finished run", "Run c2f train first.")
-    return finished[0]
+    return data.finished_run(word)
 
 
 def _writer(o: dict[str, Any], predictor: Predictor) -> Writer:

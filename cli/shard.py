@@ -25,6 +25,7 @@ from .options import (
     option,
     reduction_of,
     reduction_options,
+    shard_by_hand,
     workspace_of,
 )
 from .shard_text import estimate_lines
@@ -236,6 +237,7 @@ def _plans(o: dict[str, Any], taxonomy: Taxonomy, folder: DatasetFolder) -> tupl
     if missing:
         raise ConfigError(
             f"no resolution for {', '.join(missing)}: nothing calibrated, nothing given",
-            "Run c2f calibrate first, or choose by hand: c2f shard --med 112 --low 40.",
+            "Run c2f calibrate first, or choose R, in pixels, by hand: "
+            f"{shard_by_hand(taxonomy.levels)}.",
         )
     return plan_levels(taxonomy, {k: v for k, v in chosen.items() if v is not None})

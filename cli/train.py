@@ -20,6 +20,7 @@ from .options import (
     compute_options,
     names,
     option,
+    shard_by_hand,
     workspace_of,
 )
 from .recipe_options import recipe_of, recipe_options
@@ -103,7 +104,8 @@ def _train(o: dict[str, Any], world: World) -> None:
     if not folder.manifest.exists():
         raise ArtefactError(
             f"{folder.shards}: no shards of {dataset} yet",
-            "Run c2f shard, or c2f shard --med R --low R with resolutions of your own."
+            f"Run c2f shard, or {shard_by_hand(r.name for r in calibration.levels)} with "
+            "resolutions of your own."
             if calibration
             else f"Run c2f calibrate --dataset {dataset} first.",
         )

@@ -50,7 +50,8 @@ def listed(origin: str, found: Sequence[str]) -> str:
 
 def _shape_faults(levels: Sequence[str], paths: Paths, where: Where) -> list[str]:
     if len(levels) < 2:
-        return [f"{len(levels)} level(s); a hierarchy needs at least two"]
+        found = f"one level, {levels[0]}" if levels else "no level"
+        return [f"{found}; a hierarchy needs two or more (--levels names them, coarse to fine)"]
     if len(set(levels)) < len(levels):
         return [f"a level is named twice: {', '.join(levels)}"]
     if not paths:

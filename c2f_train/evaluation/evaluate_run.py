@@ -118,7 +118,8 @@ def _prepare(
     if meta.hierarchy().fingerprint != manifest.taxonomy_fingerprint:
         raise ArtefactError(
             f"{folder}: trained on another hierarchy than that of {reader.folder}",
-            "Train it again on these shards: c2f train --overwrite.",
+            "Write shards of its hierarchy again (c2f shard --overwrite), or train another run on "
+            "these: c2f train --name NAME.",
         )
     manifest.plan.check_input(meta.spec)
     try:

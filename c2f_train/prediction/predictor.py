@@ -304,8 +304,8 @@ class Predictor:
         """Why there is no promise where nothing was measured."""
         if self.fit is None:
             return (
-                "no promise, and confidences are not calibrated: no images were held out of "
-                "training (c2f train --held-out 0.1)"
+                "no promise, and confidences are not calibrated: no images, or too few, were held "
+                "out of training (c2f train --held-out 0.1)"
             )
         lowest = min((each.from_side for each in self.fit.conditions), default=0)
         return f"no promise below {lowest} px: nothing was measured there"

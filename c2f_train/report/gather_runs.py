@@ -27,13 +27,8 @@ def finished_runs(folder: DatasetFolder, first: str | None) -> list[RunResult]:
     """All of them, the main one first. Raises ArtefactError: ``first`` is none of them."""
     runs = [read_run(path / "run.json") for path in folder.finished_runs()]
     if first is not None:
-        chosen = [run for run in runs if run.name == first]
-        if not chosen:
-            raise ArtefactError(
-                f"{folder.runs}: no finished run {first!r}",
-                f"Finished: {', '.join(run.name for run in runs) or 'none'}.",
-            )
-        runs = chosen + [run for run in runs if run.name != first]
+        main = folder.finished_run(first).name
+        runs.sort(key=lambda run: run.name != main)
     return runs
 
 

@@ -73,7 +73,14 @@ def test_what_can_not_be_evaluated_is_said(c2f: CommandLine) -> None:
     assert "is the run itself" in one_line_error(
         c2f("evaluate", "--run", "one", "--compare", "one")
     )
-    assert "run.json" in one_line_error(c2f("evaluate", "--run", "absent"))
+    for words in (("--run", "absent"), ("--run", "one", "--compare", "absent")):
+        answer = c2f("evaluate", *words)
+        assert "no finished run 'absent'" in one_line_error(answer)
+        assert "Finished: " in answer.err
+        assert "Evaluating" not in answer.err
+    unfinished = c2f.workspace / "folder" / "runs" / "half"
+    unfinished.mkdir()
+    assert "--resume" in c2f("evaluate", "--run", "half").err
     assert "folder's name" in one_line_error(c2f("evaluate", "--run", "../one"))
     assert c2f("evaluate", "--split", "val").code == 2
     shutil.rmtree(c2f.workspace / "folder" / "runs")
@@ -96,6 +103,8 @@ def test_runs_that_saw_other_parts_of_the_images_say_so(
     print_comparisons([whole])
     plain = capsys.readouterr().out
     assert "one - flat (rolled-up)" in plain
+    print_comparisons([replace(whole, second_resolution=24)])
+    assert "one, 48 px - flat, 24 px (rolled-up)" in capsys.readouterr().out
     assert "a part of each" not in plain
     print_comparisons([whole, replace(whole, second_crop="parts")])
     said = capsys.readouterr().out

@@ -173,7 +173,9 @@ def test_folders_are_walked_in_order_and_links_are_not_followed(photos: Path) ->
     assert found == sorted(photos.rglob("0*.png"))
 
 
-def test_the_model_is_named_by_run_or_folder(c2f: CommandLine, photos: Path) -> None:
+def test_the_model_is_named_by_run_or_folder(
+    c2f: CommandLine, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = photos / "red_dot" / "000.png"
     run = c2f.workspace / "folder" / "runs" / "one"
     first = c2f("predict", image, "--model", "one", "--csv")
@@ -181,7 +183,14 @@ def test_the_model_is_named_by_run_or_folder(c2f: CommandLine, photos: Path) -> 
     for word in ("--model", "--run"):
         for folder in (run, run / "model"):
             assert c2f("predict", image, word, folder, "--csv").out == first.out
-    assert "no model.json" in one_line_error(c2f("predict", image, "--model", "absent"))
+    absent = c2f("predict", image, "--model", "absent")
+    assert "no finished run 'absent'" in one_line_error(absent)
+    assert "Finished: one." in absent.err
+    shutil.copytree(run / "model", tmp_path / "passed_on")
+    monkeypatch.chdir(tmp_path)
+    here = c2f("predict", image, "--model", "passed_on")
+    assert "no run of that name" in one_line_error(here)
+    assert "./passed_on" in here.err
     shutil.rmtree(run)
     assert "no finished run" in one_line_error(c2f("predict", image))
 

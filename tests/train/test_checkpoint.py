@@ -85,6 +85,8 @@ def test_saving_again_replaces_the_folder(folder: Path) -> None:
     ]
     assert not changed(state_of(load_models(folder)[0][0]), state_of(tiny_model(seed=5)))
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
+    # Whoever may read one file of it may read all.
+    assert len({p.stat().st_mode for p in folder.iterdir()}) == 1
 
 
 def edit_meta(folder: Path, **changes: object) -> None:

@@ -70,6 +70,9 @@ def edit(folder: Path, **changes: object) -> None:
         {"paths": [["a", f"{i % 5}", f"{i}"] for i in range(20000)]},
         {"spec": {"crop": 10**9, "enlarge_to": 10**9}},
         {"trained": 3},
+        {"trained": ["species", "nothing"]},
+        {"resolutions": [{"name": "a", "count": 1, "resolution": -5, "native": False}]},
+        {"pooling": "os.system"},
         {"code": "import os"},
         {"__class__": "os.system"},
         {"provenance": {"command": "rm"}},
@@ -78,8 +81,9 @@ def edit(folder: Path, **changes: object) -> None:
 )
 def test_absurd_or_sly_values_in_model_json(folder: Path, changes: dict[str, object]) -> None:
     edit(folder, **changes)
-    with pytest.raises(C2FError):
+    with pytest.raises(C2FError) as caught:
         load_models(folder)
+    assert str(folder) in caught.value.message
 
 
 @pytest.mark.parametrize(
