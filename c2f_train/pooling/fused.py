@@ -120,8 +120,10 @@ def _fill(
     for images in blocks.images():
         rows = blocks.rows(images)
         totals = [
-            None if m is None else r.new_zeros(r.shape, dtype=blocks.head.wide)
-            for m, r in zip(of_maps, rows, strict=True)
+            None
+            if m is None
+            else blocks.scratch(f"total {i}", rows[i].shape, blocks.head.wide).zero_()
+            for i, m in enumerate(of_maps)
         ]
         for columns in blocks.columns():
             found = blocks.derivatives(images, columns, rows, kept, g[images], needed)
