@@ -94,6 +94,7 @@ def sums(head: Head, kept: Tensor | None, tile: Tile) -> Tensor:
     p = head.maps[0].new_empty(head.sums_shape, dtype=head.wide)
     _launch(
         "sums_kernel",
+        p,
         (-(-dim // tile.width), batch),
         *blocks.maps(all_images, blocks.rows(all_images)),
         *blocks.parameters,
@@ -142,6 +143,7 @@ class TritonBlocks(Blocks):
         found = {i: self.scratch(f"d {i}", shape, self.head.compute) for i in needed}
         _launch(
             "derivatives_kernel",
+            g,
             (-(-width // tile.width), -(-locations // tile.depth), count),
             *self.maps(images, rows),
             *self.parameters,
@@ -203,7 +205,11 @@ def describe(tensor: Tensor, box: Sequence[int]) -> TensorDescriptor:
     return TensorDescriptor.from_tensor(tensor, list(box))
 
 
-def _launch(name: str, grid: tuple[int, ...], *arguments: Any, **constants: int | bool) -> None:
+def _launch(
+    name: str, of: Tensor, grid: tuple[int, ...], *arguments: Any, **constants: int | bool
+) -> None:
     from c2f_train.pooling import triton_kernels
 
-    getattr(triton_kernels, name)[grid](*arguments, **constants)
+    # Triton launches on the current GPU, which need not be the one with the tensors.
+    with torch.cuda.device_of(of):  # type: ignore[no-untyped-call]
+        getattr(triton_kernels, name)[grid](*arguments, **constants)
