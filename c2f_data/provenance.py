@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -75,11 +76,17 @@ def collect(*, device: str, seed: int) -> Provenance:
         versions=package_versions(),
         python=platform.python_version(),
         system=platform.platform(),
-        git_commit=_git_commit(Path(__file__).resolve().parent),
+        git_commit=_own_commit(),
         device=device,
         seed=seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+@cache
+def _own_commit() -> str | None:
+    """Asked for once: git takes three processes, and the code that runs here stays what it is."""
+    return _git_commit(Path(__file__).resolve().parent)
 
 
 def _git_commit(folder: Path) -> str | None:

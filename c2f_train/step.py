@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from c2f_train.config import TrainConfig
-from c2f_train.device import autocast
+from c2f_train.device import autocast, seed_network
 from c2f_train.distributed import ALONE, World
 from c2f_train.ema import Average
 from c2f_train.model import HierarchicalClassifier
@@ -194,7 +194,8 @@ class TrainingStep:
     def _seed(self, epoch: int, step: int) -> None:
         """What the network itself draws (dropout, stochastic depth) depends on the step alone."""
         key = (self.config.seed, self.stage, epoch, step, self.world.rank)
-        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+        drawn = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
+        seed_network(self.device, int(drawn >> 1))
 
 
 class _Features(nn.Module):

@@ -53,10 +53,22 @@ def torchvision_names() -> list[str]:
 
 
 def vgg16_features(last: int) -> nn.Sequential:
-    """VGG-16's convolutions up to a position, with random weights."""
+    """VGG-16's convolutions up to a position, with random weights.
+
+    Drawn as torchvision draws them, but without the 124 million weights of its classifier, which
+    take longer than all else and would be thrown away.
+    """
     from torchvision.models import vgg16
 
-    return cast("nn.Sequential", vgg16(weights=None).features[: last + 1])
+    with torch.device("meta"):
+        whole = vgg16(weights=None, init_weights=False)
+    features = cast("nn.Sequential", whole.features[: last + 1]).to_empty(device="cpu")
+    for layer in features:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+    return features
 
 
 def torchvision_trunk(name: str, taps: Sequence[str]) -> TorchvisionTrunk:

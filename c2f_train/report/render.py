@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ def write_report(
     return html_path, json_path
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("c2f_train", "report"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -102,10 +103,15 @@ class Watched:
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
     """Path to size and time of every file that a command could write."""
     found = {}
-    for path in folder.rglob("*"):
-        if path.suffix not in (".h5", ".safetensors") and path.is_file():
-            stat = path.stat()
-            found[str(path.relative_to(folder))] = stat.st_size, stat.st_mtime_ns
+    folders = [""]  # by os.scandir: this looks at some hundred files a thousand times
+    for place in folders:
+        with os.scandir(folder / place) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    folders.append(f"{place}{entry.name}/")
+                elif not entry.name.endswith((".h5", ".safetensors")):
+                    stat = entry.stat()
+                    found[place + entry.name] = stat.st_size, stat.st_mtime_ns
     return found
 
 

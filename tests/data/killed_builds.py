@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,7 @@ class Soak:
 
     Attributes:
         wanted: kills that must count.
+        early: kill also before anything is written, which does not count.
         counted: those that did.
         killed: all of them.
         finished: builds that came to their end.
@@ -72,6 +74,7 @@ class Soak:
     root: Path
     wanted: int
     seed: int = 0
+    early: bool = True
     counted: int = 0
     killed: int = 0
     finished: int = 0
@@ -117,7 +120,7 @@ class Soak:
         )
         assert child.stdout is not None
         assert child.stdout.readline() == b"begun\n"
-        wait_for_a_moment(child, root / "shards", draw)
+        wait_for_a_moment(child, root / "shards", draw, self.early)
         child.send_signal(signal.SIGKILL)
         code = child.wait()
         # Every process that the build started holds the pipe: the end of it is their end.
@@ -135,10 +138,12 @@ class Soak:
         return True
 
 
-def wait_for_a_moment(child: subprocess.Popen[bytes], folder: Path, draw: random.Random) -> None:
+def wait_for_a_moment(
+    child: subprocess.Popen[bytes], folder: Path, draw: random.Random, early: bool
+) -> None:
     """A random time after a random event: the start, or one of the next writings of a file."""
     deadline = time.monotonic() + 60
-    for _ in range(draw.randrange(4)):
+    for _ in range(draw.randrange(0 if early else 1, 4)):
         while child.poll() is None and not any(folder.glob(f"{TEMPORARY_PREFIX}*")):
             assert time.monotonic() < deadline
             time.sleep(0.0005)
@@ -174,6 +179,8 @@ def check_killed(
 def main() -> None:
     root, jobs = Path(sys.argv[1]), int(sys.argv[2])
     index = read_index(root)
+    if jobs == 1:
+        import_module("c2f_data.shards.build")  # several processes import it on their own
     # Everything is imported by now: what follows is the build, and only that is to be killed.
     sys.stdout.write("begun\n")
     sys.stdout.flush()

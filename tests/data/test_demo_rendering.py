@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def _in_one_scene(birds: list[DemoBird], spec: DemoSpec, seed: int) -> list[Pict
 def test_relatives_have_the_same_mean_contrast_and_energy(
     family: str, level: str, texture: TextureName
 ) -> None:
-    spec = DemoSpec(texture=texture)
+    spec = replace(HALF, texture=texture)
     shared = "genus_grating" if level == "species" else "species_grating"
     birds = _relatives(family, **{shared: Grating.VERTICAL})
     period = spec.period_species if level == "species" else spec.period_genus
@@ -167,7 +168,7 @@ def _read_label(image: Picture, spec: DemoSpec) -> Grating:
 
 
 def test_a_flip_changes_no_label() -> None:
-    spec = DemoSpec()
+    spec = HALF
     right = 0
     images = [(bird, render_image(spec, bird.class_id, i)) for bird in demo_birds() for i in (0, 1)]
     for bird, image in images:
@@ -194,7 +195,7 @@ def _copy_at(image: Picture, r: int) -> Image.Image:
 
 @pytest.mark.parametrize("texture", TEXTURE_NAMES)
 def test_siblings_in_one_scene_are_the_same_picture_below_the_limit(texture: TextureName) -> None:
-    spec = DemoSpec(texture=texture)
+    spec = replace(HALF, texture=texture)
     r = round(0.4 * spec.limit_species)
     for seed in range(6):
         siblings = _in_one_scene(list(demo_birds()[:3]), spec, seed)

@@ -89,7 +89,7 @@ def test_a_flipped_byte_in_the_head_never_reaches_hdf5(
         ShardReader(folder).labels(entry.split)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=24, deadline=None, suppress_health_check=list(HealthCheck))
 @given(part=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), number=st.integers(0, 7))
 def test_any_flipped_bit_is_found(whole: Path, part: float, bit: int, number: int) -> None:
     shards = read_manifest(whole).shards

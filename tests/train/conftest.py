@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from train_child import Children
 from train_runs import CONFIG
 from train_samples import CPU, make_shards, make_striped
 
@@ -24,3 +26,11 @@ def whole(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "run"
     train(shards, CONFIG, folder, CPU, Silent())
     return folder
+
+
+@pytest.fixture(scope="session")
+def children() -> Iterator[Children]:
+    """Starts trainings in processes of their own."""
+    started = Children()
+    yield started
+    started.close()

@@ -6,6 +6,8 @@ resolution; fine stripes vanish near 30 px, coarse ones near 5 px, colours never
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,17 +55,25 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> DatasetIndex:
     return make_striped(tmp_path_factory.mktemp("calibrate") / "images", train=8, test=3)
 
 
-@pytest.fixture(autouse=True)
-def _stripes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration_plan, "build_backbone", stripe_backbone)
-    monkeypatch.setattr(checkpoint, "build_backbone", stripe_backbone)
+@pytest.fixture(scope="module", autouse=True)
+def _stripes() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibration_plan, "build_backbone", stripe_backbone)
+        patch.setattr(checkpoint, "build_backbone", stripe_backbone)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(index: DatasetIndex, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    calibrate(index, CONFIG, folder, CPU, Silent())
+    return folder
 
 
 @pytest.fixture
-def folder(index: DatasetIndex, tmp_path: Path) -> Path:
-    """The folder of a finished calibration."""
-    calibrate(index, CONFIG, tmp_path / "finished", CPU, Silent())
-    return tmp_path / "finished"
+def folder(finished: Path, tmp_path: Path) -> Path:
+    """The folder of a finished calibration, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "finished"))
 
 
 def plain(result: CalibrationResult) -> CalibrationResult:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import signal
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from train_child import Child, Children
 from train_runs import CONFIG
 from train_samples import CPU
 
@@ -25,7 +25,6 @@ from c2f_train.results import RunResult, read_run
 from c2f_train.step import NOBODY
 from c2f_train.train import train
 
-CHILD = Path(__file__).with_name("train_child.py")
 # 16 images in batches of 6: the last batch of a level has 4 images.
 CHANGES: dict[str, Any] = {
     "batch_size": 6,
@@ -37,15 +36,19 @@ CHANGES: dict[str, Any] = {
 }
 
 
-def torchrun(*words: object, processes: int = 2) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.run(
-        [*command, f"--nproc-per-node={processes}", *map(str, words)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+def two(child: Child, kill: tuple[str, int] | None = None) -> tuple[Child, Child]:
+    """Two processes of one training, the second one killed, as torchrun would start them.
+
+    torchrun itself is in tests/cli/test_train_recipes.py.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    said = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    first, second = (
+        replace(child, environment=said | {"RANK": rank, "LOCAL_RANK": rank}) for rank in "01"
     )
+    return first, replace(second, kill=kill)
 
 
 def compare(ours: RunResult, theirs: RunResult, folders: tuple[Path, Path]) -> None:
@@ -61,22 +64,25 @@ def compare(ours: RunResult, theirs: RunResult, folders: tuple[Path, Path]) -> N
         torch.testing.assert_close(value, states[1][name], rtol=0, atol=1e-5)
 
 
-def test_two_processes_are_one_also_after_one_was_killed(shards: Path, tmp_path: Path) -> None:
-    """Process 1 is killed in stage 2; torchrun ends with an error; the same command goes on."""
+def test_two_processes_are_one_also_after_one_was_killed(
+    shards: Path, tmp_path: Path, children: Children
+) -> None:
+    """Process 1 is killed in stage 2; process 0 ends with an error; the same command goes on."""
     changes = CHANGES | {"patience": 5, "validation": 0.25, "save_every": 2}
-    options = json.dumps({"changes": changes, "kill": ["Stage 2", 3], "rank": 1})
-    ended = torchrun(CHILD, shards, tmp_path / "two", options)
-    assert ended.returncode != 0
-    assert "process 0 of 2: another process of this training has ended" in ended.stderr
+    child = Child(shards, tmp_path / "two", changes)
+    (code, said), killed = children.run(*two(child, kill=("Stage 2", 3)))
+    assert killed[0] == -signal.SIGKILL
+    assert code == 1
+    assert "process 0 of 2: another process of this training has ended" in said
     assert not (tmp_path / "two" / "run.json").exists()
     position = json.loads((tmp_path / "two" / "snapshot" / "position.json").read_text())
     assert (position["stage"], position["inside"]["step"]) == (2, 2)
-    again = torchrun(CHILD, shards, tmp_path / "two", json.dumps({"changes": changes}))
-    assert again.returncode == 0, again.stderr
+    again = children.run(*two(child))
+    assert [code for code, _ in again] == [0, 0], again
     one = train(shards, replace(CONFIG, **changes), tmp_path / "one", CPU, Silent())
-    two = read_run(tmp_path / "two" / "run.json")
-    compare(two, one, (tmp_path / "two", tmp_path / "one"))
-    assert [t.correct for t in two.test] == [t.correct for t in one.test]
+    both = read_run(tmp_path / "two" / "run.json")
+    compare(both, one, (tmp_path / "two", tmp_path / "one"))
+    assert [t.correct for t in both.test] == [t.correct for t in one.test]
 
 
 def test_a_share_of_every_batch() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -34,16 +34,28 @@ def half(spec: DemoSpec) -> DemoSpec:
     )
 
 
-@pytest.fixture(scope="module", params=list(SETTINGS))
+@cache
+def drawn(spec: DemoSpec) -> Pictures:
+    return Pictures.draw(half(spec), IMAGES)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "plain, 7 and 24 px",
+        pytest.param("plain, 6 and 18 px", marks=pytest.mark.slow),
+        "hard, 7 and 24 px",
+    ],
+)
 def observers(request: pytest.FixtureRequest) -> dict[tuple[Level, Given], Observer]:
     """The observers of one setting; each keeps what it has measured."""
-    pictures = Pictures.draw(half(SETTINGS[request.param]), IMAGES)
+    pictures = drawn(SETTINGS[request.param])
     return {(level, given): Observer(pictures, level, given) for level, given in OBSERVERS}
 
 
 @pytest.fixture(scope="module")
 def plain() -> Pictures:
-    return Pictures.draw(half(DemoSpec()), IMAGES)
+    return drawn(DemoSpec())
 
 
 def goes_too_far(observer: Observer) -> bool:

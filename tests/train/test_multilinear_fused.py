@@ -108,7 +108,8 @@ def test_first_and_second_derivatives(
 
     everything = (*maps, *pooling.parameters())
     assert torch.autograd.gradcheck(run, everything)
-    assert torch.autograd.gradgradcheck(run, everything)
+    # Along drawn directions instead of every input's own: a fifth of the time.
+    assert torch.autograd.gradgradcheck(run, everything, fast_mode=True)
 
 
 @pytest.mark.parametrize("keep", [True, False])

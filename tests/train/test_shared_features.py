@@ -17,7 +17,7 @@ from train_samples import CPU, Recorder
 from c2f_data.errors import ArtefactError, ConfigError
 from c2f_data.index import TEST, TRAIN
 from c2f_train import shared_features
-from c2f_train.backbones import build_backbone
+from c2f_train.backbones import Backbone, build_backbone
 from c2f_train.features import cached_features, feature_file, kept_test_features
 from c2f_train.inference import extract_features
 from c2f_train.pooling import make_pooling
@@ -33,7 +33,11 @@ FINEST, GENUS = 2, 1
 
 
 def runs_of(
-    shards: Path, folder: Path, models: Sequence[str] = MODELS, seeds: Sequence[int] = (1, 2)
+    shards: Path,
+    folder: Path,
+    models: Sequence[str] = MODELS,
+    seeds: Sequence[int] = (1, 2),
+    trunk: Backbone | None = None,
 ) -> list[Run]:
     """Runs that share one trunk, from a file: a random one would be another in every run."""
     weights = folder / "trunk.safetensors"
@@ -41,7 +45,7 @@ def runs_of(
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(3)
         save_file(TinyVGG().state_dict(), weights)
-    trunk = build_backbone(STAGE1.backbone, str(weights))
+    trunk = trunk or build_backbone(STAGE1.backbone, str(weights))
     return [
         open_run(
             shards,
@@ -56,14 +60,16 @@ def runs_of(
     ]
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("threads", "models"), [(1, MODELS), (2, ("mlph", "bcnn"))])
 def test_they_are_those_that_each_run_computes_alone(
-    threads: int, shards: Path, tmp_path: Path
+    threads: int, models: tuple[str, ...], shards: Path, tmp_path: Path
 ) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        runs = runs_of(shards, tmp_path / "shared")
+        runs = runs_of(shards, tmp_path / "shared", models, (1,))
+        # With another seed its projections are others, and the trunk is the same.
+        runs += runs_of(shards, tmp_path / "shared", ("mlph",), (2,), runs[0].model.backbone)
         share_features(runs, FINEST, Silent())
         share_features(runs, GENUS, Silent())
     finally:

@@ -9,20 +9,18 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from train_child import Child, Children
 from train_runs import CONFIG, kept
 from train_samples import CPU
 
 from c2f_train.progress import Silent
 from c2f_train.train import train
 
-CHILD = Path(__file__).with_name("train_child.py")
 MODERN: dict[str, Any] = {
     "recipe": "modern",
     "optimizer": "adamw",
@@ -46,10 +44,8 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def killed(shards: Path, folder: Path, changes: dict[str, Any], task: str, step: int) -> None:
-    options = json.dumps({"changes": changes, "kill": [task, step]})
-    done = subprocess.run([sys.executable, CHILD, shards, folder, options], check=False)
-    assert done.returncode == -signal.SIGKILL
+def killed(children: Children, child: Child) -> None:
+    assert children.run(child) == [(-signal.SIGKILL, "")]
 
 
 @pytest.fixture(
@@ -67,27 +63,29 @@ def case(
 
 
 def test_a_run_killed_in_both_stages_ends_with_the_same_bits(
-    case: tuple[dict[str, Any], Path, str], shards: Path, tmp_path: Path
+    case: tuple[dict[str, Any], Path, str], shards: Path, tmp_path: Path, children: Children
 ) -> None:
     changes, undisturbed, name = case
     draw = random.Random(name)
     folder, places = tmp_path / "run", []
     for task in ("Stage 1", "Stage 2"):
         places.append((task, draw.randint(2, 5 if name == "bfloat16" else 8)))
-        killed(shards, folder, changes, *places[-1])
+        killed(children, Child(shards, folder, changes, places[-1]))
         assert not (folder / "run.json").exists(), places
     train(shards, replace(CONFIG, **changes), folder, CPU, Silent())
     assert kept(folder) == kept(undisturbed), places
     assert not (folder / "snapshot").exists()
 
 
-def test_a_run_killed_at_every_snapshot_still_gets_on(shards: Path, tmp_path: Path) -> None:
+def test_a_run_killed_at_every_snapshot_still_gets_on(
+    shards: Path, tmp_path: Path, children: Children
+) -> None:
     """Killed one step behind each snapshot: what is between two of them is done twice, no more."""
     changes = MODERN | {"stage1_epochs": 0, "stage2_epochs": 1, "save_every": 5}
     train(shards, replace(CONFIG, **changes), tmp_path / "whole", CPU, Silent())
     folder = tmp_path / "run"
     for step in (6, 16):
-        killed(shards, folder, changes, "Stage 2", step)
+        killed(children, Child(shards, folder, changes, ("Stage 2", step)))
         position = json.loads((folder / "snapshot" / "position.json").read_text())
         assert (position["epoch"], position["inside"]["step"]) == (0, step - 1)
     train(shards, replace(CONFIG, **changes), folder, CPU, Silent())

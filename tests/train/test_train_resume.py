@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from train_child import Child, Children
 from train_runs import CONFIG, STAGE1_STEPS, STAGE2_STEPS, kept
 from train_samples import CPU, Recorder
 
@@ -87,38 +86,13 @@ def test_the_number_of_processes_is_no_other_setting(
     assert keys[0] == keys[1] != keys[2]
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import torch
-folder = Path(sys.argv[2])
-sys.path.insert(0, sys.argv[3])
-torch.set_num_threads(int(sys.argv[4]))
-from train_runs import CONFIG
-from train_samples import CPU
-from c2f_train.progress import Silent
-from c2f_train.train import train
-from c2f_train import snapshot
-
-write = snapshot.write_json
-def killed_between_the_files(path, position, **rest):
-    if (position.stage, position.epoch) == (2, 1):
-        os.kill(os.getpid(), signal.SIGKILL)
-    write(path, position, **rest)
-snapshot.write_json = killed_between_the_files
-train(Path(sys.argv[1]), CONFIG, folder, CPU, Silent())
-"""
-
-
 def test_a_run_killed_between_the_files_of_a_snapshot_goes_on(
-    shards: Path, whole: Path, tmp_path: Path
+    shards: Path, whole: Path, tmp_path: Path, children: Children
 ) -> None:
     """SIGKILL: nothing is cleaned up. Of a snapshot that was being replaced the old one counts."""
     folder = tmp_path / "run"
-    here, threads = str(Path(__file__).parent), str(torch.get_num_threads())
-    arguments = [str(shards), str(folder), here, threads]
-    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
-    assert done.returncode == -signal.SIGKILL
+    ((code, _),) = children.run(Child(shards, folder, torn=(2, 1)))
+    assert code == -signal.SIGKILL
     again = Recorder()
     train(shards, CONFIG, folder, CPU, again)
     assert "Going on after stage 1, epoch 2." in again.notes
