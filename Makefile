@@ -22,6 +22,9 @@ install: $(INSTALLED) ## create .venv and install c2f with its development tools
 demo: install ## run the main job on the embedded data set and say where the report is
 	$(BIN)/c2f demo
 
+# Tests start hundreds of processes; without compiled files each would compile c2f again.
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
+
 test: install ## run the tests
 	$(BIN)/python -m pytest -n $(CORES) --dist worksteal
 
