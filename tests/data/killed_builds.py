@@ -65,7 +65,7 @@ class Soak:
 
     Attributes:
         wanted: kills that must count.
-        early: kill also before anything is written, which does not count.
+        early: kill also before anything is written; if not, writing has begun and all kills count.
         counted: those that did.
         killed: all of them.
         finished: builds that came to their end.
@@ -132,7 +132,7 @@ class Soak:
             assert code == 0
             return False
         self.killed += 1
-        if any((root / "shards").glob(f"{TEMPORARY_PREFIX}*")):
+        if not self.early or any((root / "shards").glob(f"{TEMPORARY_PREFIX}*")):
             self.counted += 1
             self.jobs.add(jobs)
         return True
