@@ -148,12 +148,14 @@ def joined(world: World, device: torch.device) -> Iterator[World]:
     if world.size == 1:
         yield world
         return
-    told = _end_with_a_word(world)
+    told = None
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         control = dist.new_group(backend="gloo", timeout=PATIENCE)
+        # Not before: a process that waits to be joined runs no handler, so it could not be ended.
+        told = _end_with_a_word(world)
         yield World(world.rank, world.size, world.local, control)
     except torch.OutOfMemoryError:
         raise

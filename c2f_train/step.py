@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, cast
 
 import numpy as np
@@ -26,6 +27,10 @@ from c2f_train.schedules import rate
 Mark = Callable[[str], None]
 # The label of an image that only fills a process's empty part of a batch.
 NOBODY = -100
+# Newer versions of torch warn of the older name, which says the same here: whether buffers are sent
+# round before every step. They are equal from the start.
+_PARAMETERS = signature(DistributedDataParallel).parameters
+_SYNC = next(n for n in ("forward_sync_buffers", "broadcast_buffers") if n in _PARAMETERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ class TrainingStep:
 
         def spread(module: nn.Module) -> nn.Module:
             return DistributedDataParallel(
-                module, device_ids=cast("Any", on), broadcast_buffers=norms
+                module, device_ids=cast("Any", on), **cast("Any", {_SYNC: norms})
             )
 
         if any(p.requires_grad for p in self._features.parameters()):

@@ -124,7 +124,8 @@ class _Keep:
             if name not in modules:
                 raise ConfigError(
                     f"no module {name!r} in the network",
-                    f"Its last ones: {', '.join(list(modules)[-8:])}.",
+                    f"Its last ones: {', '.join(list(modules)[-8:])}. Or give three numbers of its "
+                    "feature maps.",
                 )
             modules[name].register_forward_hook(_Hook(self, name))
 

@@ -103,7 +103,7 @@ def _marked(labels: NDArray[np.int64], share: float, seed: int, option: str) -> 
     marked = stratified(labels, share, seed)
     if not marked.any():
         raise ConfigError(
-            f"no images for {option}: every class has a single training image",
+            f"no images for {option}: every class has a single training image left",
             f"It needs two a class: leave {option} out.",
         )
     return marked

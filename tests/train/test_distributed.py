@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 from train_child import Child, Children
 from train_runs import CONFIG
@@ -19,7 +20,7 @@ from train_samples import CPU
 from c2f_data.errors import ConfigError
 from c2f_train.alternation import alternating_features
 from c2f_train.config import TrainConfig
-from c2f_train.distributed import World, check_divides, world_here
+from c2f_train.distributed import World, check_divides, joined, world_here
 from c2f_train.progress import Silent
 from c2f_train.results import RunResult, read_run
 from c2f_train.step import NOBODY
@@ -79,6 +80,7 @@ def test_two_processes_are_one_also_after_one_was_killed(
     assert (position["stage"], position["inside"]["step"]) == (2, 2)
     again = children.run(*two(child))
     assert [code for code, _ in again] == [0, 0], again
+    assert not any("Warning" in text for _, text in again), again
     one = train(shards, replace(CONFIG, **changes), tmp_path / "one", CPU, Silent())
     both = read_run(tmp_path / "two" / "run.json")
     compare(both, one, (tmp_path / "two", tmp_path / "one"))
@@ -130,3 +132,18 @@ def test_shares_are_the_whole_in_order() -> None:
         parts = [World(rank, 4).share(range(count)) for rank in range(4)]
         assert [i for part in parts for i in part] == list(range(count))
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_process_that_waits_to_be_joined_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for the others inside a library runs no handler of Python's."""
+    handlers = []
+
+    def wait(*_: object, **__: object) -> None:
+        handlers.append(signal.getsignal(signal.SIGTERM))
+
+    monkeypatch.setattr(dist, "init_process_group", wait)
+    monkeypatch.setattr(dist, "new_group", wait)
+    before = signal.getsignal(signal.SIGTERM)
+    with joined(World(1, 2, 1), torch.device("cpu")):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert [*handlers, signal.getsignal(signal.SIGTERM)] == [before] * 3
