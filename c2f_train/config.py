@@ -57,7 +57,8 @@ class TrainConfig:
             :mod:`c2f_train.recipes`.
         optimizer: ``sgd`` with momentum, or ``adamw``, which spares biases and norms the decay.
         schedule: ``step``, or ``cosine`` down to zero at the end of each stage.
-        warmup: epochs at the start of a stage in which the rate rises; parts of one count.
+        warmup: epochs at the start of a stage in which the rate rises; parts of one count, and
+            at most half of a stage.
         label_smoothing: share of the truth that is spread over all classes of the level.
         ema: decay a step of the moving average of the weights that is kept in the end; 0: none.
         augment: ``crop``: random crop and mirror; ``randaugment``: two random operations more.

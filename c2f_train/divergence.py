@@ -46,7 +46,7 @@ def diverged(
         f"the training diverged in stage {stage}, epoch {epoch}, by step {step}: the loss is "
         f"{what}",
         f"Lower the learning rate and start anew: {', or '.join(tries)}, with --overwrite. "
-        "The last sound snapshot is kept.",
+        "Until then the last sound snapshot is kept.",
     )
 
 

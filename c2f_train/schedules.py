@@ -22,11 +22,12 @@ def rate(config: TrainConfig, stage: int, epoch: int, step: int, steps: int) -> 
     """
     peak = peak_rate(config, stage)
     done = epoch - 1 + step / steps  # epochs, in the middle of one a fraction
-    rising = config.warmup
+    epochs = config.stage1_epochs if stage == 1 else config.stage2_epochs
+    # A short stage shall not be all warm-up.
+    rising = min(config.warmup, epochs / 2)
     if done < rising:
         # The first step is not lost: it has a rate above zero.
         return peak * min(1.0, (done + 1 / steps) / rising)
     if config.schedule == "step":
         return float(peak * config.lr_factor ** ((epoch - 1) // config.lr_period))
-    epochs = config.stage1_epochs if stage == 1 else config.stage2_epochs
-    return 0.5 * peak * (1 + math.cos(math.pi * (done - rising) / max(1e-9, epochs - rising)))
+    return 0.5 * peak * (1 + math.cos(math.pi * (done - rising) / (epochs - rising)))

@@ -26,7 +26,7 @@ _DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}
 _VALUES: tuple[tuple[str, Any, str], ...] = (
     ("optimizer", click.Choice(get_args(Optimizer)), "With its usual rates."),
     ("schedule", click.Choice(get_args(Schedule)), "step: --lr-factor every --lr-period."),
-    ("warmup", NUMBER, "Epochs at the start of a stage in which the rate rises."),
+    ("warmup", NUMBER, "Epochs at the start of a stage, at most half, in which the rate rises."),
     ("stage1_epochs", EPOCHS, ""),
     ("stage1_lr", POSITIVE, ""),
     ("stage1_weight_decay", NUMBER, ""),

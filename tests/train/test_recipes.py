@@ -70,10 +70,12 @@ def test_the_cosine_rises_and_falls_to_zero() -> None:
     assert 0 < seen[-1] < 0.01
 
 
-def test_a_warm_up_longer_than_the_stage_only_rises() -> None:
-    config = TrainConfig(schedule="cosine", warmup=9.0, stage2_epochs=2)
-    seen = rates(config, 2, 3)
-    assert all(0 < a < b < config.stage2_lr for a, b in pairwise(seen))
+def test_a_warm_up_takes_at_most_half_of_a_stage() -> None:
+    config = TrainConfig(schedule="cosine", warmup=9.0, stage1_epochs=60, stage2_epochs=4)
+    seen = rates(config, 4, 3)
+    peak = config.stage2_lr
+    assert seen[:6] == pytest.approx([peak * (i + 1) / 6 for i in range(6)])
+    assert all(a > b > 0 for a, b in pairwise(seen[6:]))
     stage1 = [rate(config, 1, 1, s, 3) for s in range(3)]
     assert stage1[0] == pytest.approx(1 / 27)
 
