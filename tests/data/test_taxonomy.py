@@ -97,7 +97,7 @@ def test_the_fingerprint_is_of_levels_and_rows_alone() -> None:
 @pytest.mark.parametrize(
     ("levels", "paths", "said"),
     [
-        (("species",), (("a",),), "at least two"),
+        (("species",), (("a",),), "two or more"),
         (("a", "a"), (("x", "y"),), "a level is named twice"),
         (("a", "b"), (), "no classes"),
         (("a", "b"), (("x", "y"), ("x",)), "row 2: 1 names for 2 levels"),
