@@ -44,8 +44,8 @@ class Tile:
     stages: int
 
 
-# Which is fastest depends on the GPU. By ptxas they fit Hopper's registers without spilling, but for
-# the last one where the projections are kept.
+# Which is fastest depends on the GPU. By ptxas they fit Hopper's registers without spilling, but
+# for the last one where the projections are kept.
 TILES = (Tile(128, 128, 64, 8, 4), Tile(128, 64, 64, 8, 3), Tile(256, 64, 64, 8, 3))
 BLACKWELL = (10, 0)
 
