@@ -27,10 +27,6 @@ from c2f_train.schedules import rate
 Mark = Callable[[str], None]
 # The label of an image that only fills a process's empty part of a batch.
 NOBODY = -100
-# Newer versions of torch warn of the older name, which says the same here: whether buffers are sent
-# round before every step. They are equal from the start.
-_PARAMETERS = signature(DistributedDataParallel).parameters
-_SYNC = next(n for n in ("forward_sync_buffers", "broadcast_buffers") if n in _PARAMETERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +108,14 @@ class TrainingStep:
         """
         norms = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
         on = [self.device] if self.device.type == "cuda" else None
+        # Newer versions of torch warn of the older name, which says the same here: whether buffers
+        # are sent round before every step. They are equal from the start.
+        known = signature(DistributedDataParallel).parameters
+        sync = next(n for n in ("forward_sync_buffers", "broadcast_buffers") if n in known)
 
         def spread(module: nn.Module) -> nn.Module:
             return DistributedDataParallel(
-                module, device_ids=cast("Any", on), **cast("Any", {_SYNC: norms})
+                module, device_ids=cast("Any", on), **cast("Any", {sync: norms})
             )
 
         if any(p.requires_grad for p in self._features.parameters()):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,6 +51,7 @@ TILES = (Tile(128, 128, 64, 8, 4), Tile(128, 64, 64, 8, 3), Tile(256, 64, 64, 8,
 BLACKWELL = (10, 0)
 
 
+@cache
 def is_installed() -> bool:
     """Whether there is a Triton that knows tensor descriptors; PyTorch for CUDA brings one."""
     try:
@@ -100,7 +102,7 @@ def sums(head: Head, kept: Tensor | None, tile: Tile) -> Tensor:
         *blocks.maps(all_images, blocks.rows(all_images)),
         *blocks.parameters,
         p,
-        None if kept is None else blocks.kept_of(all_images, kept),
+        blocks.kept_of(all_images, kept),
         head.locations,
         dim,
         **blocks.constants(keep=kept is not None),
@@ -117,7 +119,8 @@ class TritonBlocks(Blocks):
     """The blocks of a head whose dA, dB and dC one launch makes.
 
     Describing a tensor takes the processor longer than a small block takes the GPU, so weights are
-    described once, maps once for their images, and what is written once for its shape.
+    described once, maps and what is kept once for their images, and what is written once for its
+    shape.
     """
 
     def __init__(self, head: Head, tile: Tile) -> None:
@@ -126,6 +129,7 @@ class TritonBlocks(Blocks):
         box = tile.width, tile.step
         self.parameters = [*(describe(w.contiguous(), box) for w in self.weights), *self.biases]
         self._maps: tuple[slice, list[TensorDescriptor]] | None = None
+        self._kept: tuple[slice, TensorDescriptor] | None = None
         self._targets: dict[tuple[int, ...], TensorDescriptor] = {}
 
     def derivatives(
@@ -149,7 +153,7 @@ class TritonBlocks(Blocks):
             *self.maps(images, rows),
             *self.parameters,
             g.contiguous(),
-            None if kept is None else self.kept_of(images, kept),
+            self.kept_of(images, kept),
             *(self._target(found[i], i) if i in found else None for i in range(3)),
             self.dim,
             columns.start,
@@ -168,10 +172,15 @@ class TritonBlocks(Blocks):
             self._maps = images, [describe(r, box) for r in by_image]
         return self._maps[1]
 
-    def kept_of(self, images: slice, kept: Tensor) -> TensorDescriptor:
-        """The kept projections of some images, (3, images, N, d)."""
-        matrices = kept.view(3, self.batch, self.head.locations, self.dim)
-        return describe(matrices[:, images], (1, 1, self.tile.depth, self.tile.width))
+    def kept_of(self, images: slice, kept: Tensor | None) -> TensorDescriptor | None:
+        """The kept projections of some images, (3, images, N, d); None: there are none."""
+        if kept is None:
+            return None
+        if self._kept is None or self._kept[0] != images:
+            matrices = kept.view(3, self.batch, self.head.locations, self.dim)
+            box = 1, 1, self.tile.depth, self.tile.width
+            self._kept = images, describe(matrices[:, images], box)
+        return self._kept[1]
 
     def _target(self, d: Tensor, which: int) -> TensorDescriptor:
         key = which, *d.shape
