@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from train_child import Children
 from train_runs import CONFIG
-from train_samples import CPU, make_shards, make_striped
+from train_samples import CPU, make_shards, make_striped, stripe_backbone
 
 from c2f_train.progress import Silent
 from c2f_train.train import train
@@ -34,3 +34,12 @@ def children() -> Iterator[Children]:
     started = Children()
     yield started
     started.close()
+
+
+@pytest.fixture(scope="module")
+def stripes() -> Iterator[None]:
+    """Calibrations build the backbone whose filters are fixed to the samples' stripes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("calibration_plan", "checkpoint"):
+            patch.setattr(f"c2f_train.{module}.build_backbone", stripe_backbone)
+        yield

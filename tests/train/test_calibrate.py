@@ -7,7 +7,6 @@ resolution; fine stripes vanish near 30 px, coarse ones near 5 px, colours never
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from train_samples import (
     TWO_LEVELS,
     Recorder,
     make_striped,
-    stripe_backbone,
     sweep_rows,
 )
 
@@ -31,7 +29,6 @@ from c2f_data.index import DatasetIndex
 from c2f_data.lock import only_writer
 from c2f_data.predictions import Predictions, read_predictions
 from c2f_data.stored import Thresholds, ask_again, read_stored
-from c2f_train import calibration_plan, checkpoint
 from c2f_train.answering import roll_up
 from c2f_train.calibrate import CalibrateConfig, calibrate
 from c2f_train.checkpoint import load_models
@@ -55,12 +52,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> DatasetIndex:
     return make_striped(tmp_path_factory.mktemp("calibrate") / "images", train=8, test=3)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _stripes() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration_plan, "build_backbone", stripe_backbone)
-        patch.setattr(checkpoint, "build_backbone", stripe_backbone)
-        yield
+pytestmark = pytest.mark.usefixtures("stripes")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from train_samples import CPU, TWO_LEVELS, Recorder, make_striped, stripe_backbo
 from c2f_data.calibration import read_result
 from c2f_data.errors import ArtefactError, ConfigError
 from c2f_data.index import DatasetIndex
-from c2f_train import calibration_plan, checkpoint
 from c2f_train.calibrate import CalibrateConfig, calibrate
 from c2f_train.calibration_plan import make_plan
 from c2f_train.checkpoint import read_meta
@@ -34,10 +33,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> DatasetIndex:
     return make_striped(tmp_path_factory.mktemp("classifier") / "images", train=5, test=2)
 
 
-@pytest.fixture(autouse=True)
-def _stripes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration_plan, "build_backbone", stripe_backbone)
-    monkeypatch.setattr(checkpoint, "build_backbone", stripe_backbone)
+pytestmark = pytest.mark.usefixtures("stripes")
 
 
 def classifier_of(index: DatasetIndex, images: str, folder: Path) -> Path:

@@ -10,12 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from train_samples import CPU, make_striped, stripe_backbone
+from train_samples import CPU, make_striped
 
 from c2f_data.predictions import read_predictions
 from c2f_data.resample import ResampleSpec
 from c2f_data.resample_spec import Fit, Reduction
-from c2f_train import calibration_plan, checkpoint, device_input, measurement
+from c2f_train import device_input, measurement
 from c2f_train.calibrate import CalibrateConfig, calibrate
 from c2f_train.device_input import DeviceInput, HostInput, gives_the_same, network_input
 from c2f_train.progress import Silent
@@ -97,13 +97,7 @@ def test_another_kernel_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     device_input._taps.cache_clear()
 
 
-@pytest.fixture
-def _stripes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration_plan, "build_backbone", stripe_backbone)
-    monkeypatch.setattr(checkpoint, "build_backbone", stripe_backbone)
-
-
-@pytest.mark.usefixtures("_stripes")
+@pytest.mark.usefixtures("stripes")
 def test_a_calibration_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +121,7 @@ def test_on_a_gpu_the_same_pixels() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.usefixtures("_stripes")
+@pytest.mark.usefixtures("stripes")
 def test_on_a_gpu_nearly_all_answers_are_the_processors(tmp_path: Path) -> None:
     """At least 99.5 % of images x resolutions x levels, by one classifier on both."""
     index = make_striped(tmp_path / "images", train=8, test=10)

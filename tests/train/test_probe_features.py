@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from train_samples import CPU, Recorder, make_striped, small_model, stripe_backbone
+from train_samples import CPU, Recorder, make_striped, small_model
 
 from c2f_data.errors import ArtefactError
 from c2f_data.index import DatasetIndex
-from c2f_train import calibration_plan, checkpoint
 from c2f_train.calibrate import CalibrateConfig, calibrate
 from c2f_train.probe_features import weights_digest
 from c2f_train.progress import Silent
@@ -34,10 +33,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> DatasetIndex:
     return make_striped(tmp_path_factory.mktemp("features") / "images", train=5, test=2)
 
 
-@pytest.fixture(autouse=True)
-def _stripes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration_plan, "build_backbone", stripe_backbone)
-    monkeypatch.setattr(checkpoint, "build_backbone", stripe_backbone)
+pytestmark = pytest.mark.usefixtures("stripes")
 
 
 def run(index: DatasetIndex, folder: Path, **changes: object) -> Recorder:

@@ -42,10 +42,7 @@ CONFIG = CalibrateConfig(
 N = 24
 
 
-@pytest.fixture(autouse=True)
-def _stripes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration_plan, "build_backbone", stripe_backbone)
-    monkeypatch.setattr(checkpoint, "build_backbone", stripe_backbone)
+pytestmark = pytest.mark.usefixtures("stripes")
 
 
 @pytest.fixture

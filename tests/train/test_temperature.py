@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from train_samples import CPU, PATHS, Recorder, make_striped, stripe_backbone, sweep_rows
+from train_samples import CPU, PATHS, Recorder, make_striped, sweep_rows
 
 from c2f_data.calibration import CalibrationResult, read_result
 from c2f_data.confidence import TemperatureFit, expected_calibration_error
 from c2f_data.errors import ArtefactError
 from c2f_data.index import DatasetIndex
 from c2f_data.predictions import Predictions, read_predictions
-from c2f_train import calibration_plan, checkpoint, temperature
+from c2f_train import temperature
 from c2f_train.calibrate import CalibrateConfig, calibrate
 from c2f_train.checkpoint import read_tensors, write_tensors
 from c2f_train.measurement import Measurement
@@ -38,12 +37,7 @@ N = 64  # cross-validated: every training image; two blocks of 32 a resolution
 LEVELS = ("family", "genus", "species")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _stripes() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration_plan, "build_backbone", stripe_backbone)
-        patch.setattr(checkpoint, "build_backbone", stripe_backbone)
-        yield
+pytestmark = pytest.mark.usefixtures("stripes")
 
 
 @pytest.fixture(scope="module")
